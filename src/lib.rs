@@ -1,0 +1,1 @@
+//! The operator's library: see `docs/architecture.md` for the map.
