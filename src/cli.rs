@@ -36,7 +36,12 @@ pub struct RunOptions {
     #[arg(long, env = "PAI_OPERATOR_ENDPOINT_ROOT", default_value = DEFAULT_ROOT)]
     pub endpoint_root: String,
     /// Replaces the endpoint of `as` or `cvm`, in the form SERVICE=URL; may be given once for each.
-    #[arg(long, env = "PAI_OPERATOR_ENDPOINT", value_name = "SERVICE=URL", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "PAI_OPERATOR_ENDPOINT",
+        value_name = "SERVICE=URL",
+        value_delimiter = ','
+    )]
     pub endpoint: Vec<String>,
     /// Takes `http://` endpoints, for a stand-in cloud. Signed requests can then be read by anybody on the way.
     #[arg(long, env = "PAI_OPERATOR_ALLOW_INSECURE_ENDPOINTS")]
@@ -95,15 +100,22 @@ impl FromStr for Address {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let at = text.parse().map_err(|_| format!("{text:?} must be an address and a port such as [::]:8080, or off"))?;
+        let at = text
+            .parse()
+            .map_err(|_| format!("{text:?} must be an address and a port such as [::]:8080, or off"))?;
         Ok(Self::At(at))
     }
 }
 
 /// A positive time span such as `90s` or `5m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("{text:?} must be a time span such as 90s or 5m"))?;
-    Duration::try_from(span).ok().filter(|span| !span.is_zero()).ok_or_else(|| format!("{text:?} must be longer than zero"))
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} must be a time span such as 90s or 5m"))?;
+    Duration::try_from(span)
+        .ok()
+        .filter(|span| !span.is_zero())
+        .ok_or_else(|| format!("{text:?} must be longer than zero"))
 }
 
 /// A lease shorter than the two tries that a renewal may take would be lost at every hiccup.
@@ -142,11 +154,21 @@ mod tests {
     #[test]
     fn every_option_of_run_has_its_environment_variable() {
         let command = Cli::command();
-        let run = command.get_subcommands().find(|command| command.get_name() == "run").unwrap();
-        for option in run.get_arguments().filter(|option| option.get_id() != "help" && option.get_id() != "identity") {
+        let run = command
+            .get_subcommands()
+            .find(|command| command.get_name() == "run")
+            .unwrap();
+        for option in run
+            .get_arguments()
+            .filter(|option| option.get_id() != "help" && option.get_id() != "identity")
+        {
             let flag = option.get_long().unwrap();
             let expected = format!("PAI_OPERATOR_{}", flag.replace('-', "_").to_uppercase());
-            assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(expected.as_str()), "--{flag}");
+            assert_eq!(
+                option.get_env().and_then(|name| name.to_str()),
+                Some(expected.as_str()),
+                "--{flag}"
+            );
         }
     }
 }

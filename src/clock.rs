@@ -20,19 +20,31 @@ pub struct Clock {
 enum Wall {
     System,
     /// A wall clock that started at `base` when the monotonic clock stood at `origin`.
-    Simulated { base: Timestamp, origin: Instant },
+    Simulated {
+        base: Timestamp,
+        origin: Instant,
+    },
 }
 
 impl Clock {
     /// The machine's clock, with randomness from the operating system.
     pub fn system() -> Self {
-        Self { wall: Wall::System, random: Arc::new(Mutex::new(fastrand::Rng::new())) }
+        Self {
+            wall: Wall::System,
+            random: Arc::new(Mutex::new(fastrand::Rng::new())),
+        }
     }
 
     /// A wall clock that starts at `base` and moves with the runtime's (paused) clock; randomness from `seed`.
     pub fn simulated(base: Timestamp, seed: u64) -> Self {
-        let wall = Wall::Simulated { base, origin: Instant::now() };
-        Self { wall, random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))) }
+        let wall = Wall::Simulated {
+            base,
+            origin: Instant::now(),
+        };
+        Self {
+            wall,
+            random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
+        }
     }
 
     /// The wall clock: for signatures, conditions and comparisons with the cloud's times.

@@ -80,7 +80,10 @@ fn tidy(schema: &mut Value) {
 
 /// The text with the line breaks inside its paragraphs replaced by blanks.
 fn unwrapped(text: &str) -> String {
-    let paragraphs: Vec<String> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+    let paragraphs: Vec<String> = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.replace('\n', " "))
+        .collect();
     paragraphs.join("\n\n")
 }
 
@@ -89,7 +92,10 @@ fn complete_status(schema: &mut Value) -> Result<(), BuildCrd> {
     let status = property(schema, &["status"])?;
     insert(status, "default", json!({ "observedGeneration": -1 }));
     let instances = property(schema, &["status", "instances"])?;
-    merge(instances, json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"] }));
+    merge(
+        instances,
+        json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"] }),
+    );
     let conditions = property(schema, &["status", "conditions"])?;
     merge(
         conditions,
@@ -113,7 +119,9 @@ fn complete_status(schema: &mut Value) -> Result<(), BuildCrd> {
 /// The schema of the property at `path`, from the root of the object.
 fn property<'a>(schema: &'a mut Value, path: &[&str]) -> Result<&'a mut Value, BuildCrd> {
     let pointer: String = path.iter().map(|name| format!("/properties/{name}")).collect();
-    schema.pointer_mut(&pointer).ok_or_else(|| BuildCrd::NoSuchPlace(path.join(".")))
+    schema
+        .pointer_mut(&pointer)
+        .ok_or_else(|| BuildCrd::NoSuchPlace(path.join(".")))
 }
 
 fn insert(place: &mut Value, key: &str, value: Value) {

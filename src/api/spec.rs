@@ -27,15 +27,43 @@ use super::status::PaiInstanceStatus;
     selectable = ".spec.region",
     selectable = ".spec.domainName",
     doc = "One PAI instance: a paid virtual machine of Tencent Cloud with a domain name. Applying the object buys the machine, exactly once; deleting it terminates the machine (see spec.deletionPolicy).",
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.instances[0].state", description = "the cloud's own word"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".status.instances[0].state",
+        description = "the cloud's own word"
+    ),
     printcolumn(name = "Instance", type_ = "string", json_path = ".status.instanceIds[0]"),
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domainName"),
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.region", priority = 1),
-    printcolumn(name = "Type", type_ = "string", json_path = ".status.instances[0].instanceType", priority = 1),
-    printcolumn(name = "Address", type_ = "string", json_path = ".status.instances[0].publicIpAddresses[0]", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(
+        name = "Type",
+        type_ = "string",
+        json_path = ".status.instances[0].instanceType",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Address",
+        type_ = "string",
+        json_path = ".status.instances[0].publicIpAddresses[0]",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -79,13 +107,19 @@ pub struct PaiInstanceSpec {
 
     /// Subnets (`SubnetIds`), for example `subnet-8lrfj9bp`, tried in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1, max = 10), inner(length(min = 8, max = 39), regex(pattern = r"^subnet-[a-z0-9]{1,32}$")))]
+    #[schemars(
+        length(min = 1, max = 10),
+        inner(length(min = 8, max = 39), regex(pattern = r"^subnet-[a-z0-9]{1,32}$"))
+    )]
     pub subnet_ids: Vec<String>,
 
     /// Display name of the machine (`InstanceName`), at most 60 bytes of UTF-8. Leave it out and the operator gives a name that
     /// nobody else has, by which it finds its machine again after any failure; with a name of your own that proof is weaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 60), regex(pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"))]
+    #[schemars(
+        length(min = 1, max = 60),
+        regex(pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$")
+    )]
     pub instance_name: Option<String>,
 
     /// Instance types (`InstanceTypes`), for example `S4.SMALL2`, tried in this order.
@@ -126,7 +160,10 @@ pub struct PaiInstanceSpec {
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsRef {
     /// Name of a Secret in the same namespace with the keys `secretId`, `secretKey` and, for temporary credentials, `token`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
 }
 
@@ -135,7 +172,10 @@ pub struct CredentialsRef {
 #[serde(rename_all = "camelCase")]
 pub struct KeyRef {
     /// Name of the object, in the same namespace.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Key in its data.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
@@ -235,7 +275,10 @@ pub struct LoginSettings {
     pub password_secret_ref: Option<KeyRef>,
     /// Key pair (`KeyIds`), for example `skey-hrqqwd2f`; the cloud takes one. Not for Windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1, max = 1), inner(length(min = 6, max = 37), regex(pattern = r"^skey-[a-z0-9]{1,32}$")))]
+    #[schemars(
+        length(min = 1, max = 1),
+        inner(length(min = 6, max = 37), regex(pattern = r"^skey-[a-z0-9]{1,32}$"))
+    )]
     pub key_ids: Vec<String>,
     /// Keep the login of the image (`KeepImageLogin`); only for custom, shared or imported images. Leave it out instead of
     /// setting it to false.

@@ -8,10 +8,10 @@ use kube::api::PostParams;
 use tracing::{info, warn};
 
 use super::decide::{Farewell, Report, Step};
+use super::events::EventKind;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::record::{self, FIELD_MANAGER, WriteStatus};
-use super::events::EventKind;
 use super::{Context, create};
 use crate::api::conditions::whole_seconds;
 use crate::api::{AttemptState, FINALIZER, PaiInstance, Reason};
@@ -50,7 +50,11 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
     match step {
         Step::AddFinalizer => {
             let mut object = seen.object.clone();
-            object.metadata.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
+            object
+                .metadata
+                .finalizers
+                .get_or_insert_default()
+                .push(FINALIZER.to_owned());
             replace(api, &object).await?;
             Ok(Outcome::Again(Duration::ZERO))
         }
@@ -63,7 +67,11 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
         Step::Terminate { id, only_once } => terminate(context, api, seen, &id, only_once).await,
         Step::RemoveFinalizer { farewell } => {
             let mut object = seen.object.clone();
-            object.metadata.finalizers.get_or_insert_default().retain(|name| name != FINALIZER);
+            object
+                .metadata
+                .finalizers
+                .get_or_insert_default()
+                .retain(|name| name != FINALIZER);
             say_farewell(context, seen, &farewell).await;
             replace(api, &object).await?;
             context.memory.forget(seen.uid());
@@ -81,7 +89,10 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
 
 async fn replace(api: &Api<PaiInstance>, object: &PaiInstance) -> Result<(), Act> {
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
     match api.replace(name, &params, object).await {
         Ok(_) => Ok(()),
         // Taking the last finalizer away deletes the object, so a repeated removal finds nothing.
@@ -100,12 +111,23 @@ async fn close_attempt(
 ) -> Result<Outcome, Act> {
     let mut status = seen.status.clone();
     if let Some(attempt) = status.create_attempt.as_mut() {
-        warn!(uid = seen.uid(), attempt = attempt.id, ?state, why, "an attempt is closed without its answer");
+        warn!(
+            uid = seen.uid(),
+            attempt = attempt.id,
+            ?state,
+            why,
+            "an attempt is closed without its answer"
+        );
         attempt.state = state;
         attempt.reason = Some(why.to_owned());
         if attempt.state == AttemptState::Uncertain {
             let report = super::decide::outcome_unknown(attempt, seen.deleting());
-            record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
+            record::apply(
+                &report,
+                &mut status,
+                seen.object.metadata.generation,
+                context.clock.now(),
+            );
         }
     }
     record::write(context, api, &seen.object, status).await?;
@@ -121,14 +143,31 @@ async fn terminate(
 ) -> Result<Outcome, Act> {
     let account = match &seen.account {
         Ok(account) => account,
-        Err(problem) => return Ok(Outcome::Report(Report::problem(problem, Retry::of(problem.reason).look_again()))),
+        Err(problem) => {
+            return Ok(Outcome::Report(Report::problem(
+                problem,
+                Retry::of(problem.reason).look_again(),
+            )));
+        }
     };
-    let marked = if only_once { Some(mark_termination(context, api, seen, id).await?) } else { None };
-    let result = context.cloud.terminate_instance(account, &InstanceId::new(id), context.clock.now()).await;
+    let marked = if only_once {
+        Some(mark_termination(context, api, seen, id).await?)
+    } else {
+        None
+    };
+    let result = context
+        .cloud
+        .terminate_instance(account, &InstanceId::new(id), context.clock.now())
+        .await;
     context.metrics.terminated(&result);
     match result {
         Ok(reply) => {
-            info!(uid = seen.uid(), id, request_id = reply.request_id, "termination accepted");
+            info!(
+                uid = seen.uid(),
+                id,
+                request_id = reply.request_id,
+                "termination accepted"
+            );
             let now = context.clock.now();
             context.memory.update(seen.uid(), |known| {
                 known.terminated_at.insert(id.to_owned(), now);
@@ -169,7 +208,12 @@ fn was_not_carried_out(error: &CallError) -> bool {
 }
 
 /// Writes down that the one termination of a prepaid machine is about to be sent. A conflict means that it is not.
-async fn mark_termination(context: &Context, api: &Api<PaiInstance>, seen: &Observed, id: &str) -> Result<PaiInstance, Act> {
+async fn mark_termination(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    id: &str,
+) -> Result<PaiInstance, Act> {
     let mut status = record::refreshed(seen);
     for known in status.instances.iter_mut().filter(|known| known.id == id) {
         known.terminate_sent_at = Some(whole_seconds(context.clock.now()));
@@ -178,7 +222,12 @@ async fn mark_termination(context: &Context, api: &Api<PaiInstance>, seen: &Obse
 }
 
 /// Takes the mark away after a definite refusal, so that a person who lifts the obstacle gets another try.
-async fn unmark_termination(context: &Context, api: &Api<PaiInstance>, marked: PaiInstance, id: &str) -> Result<(), Act> {
+async fn unmark_termination(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    marked: PaiInstance,
+    id: &str,
+) -> Result<(), Act> {
     let mut status = marked.status.clone().unwrap_or_default();
     for known in status.instances.iter_mut().filter(|known| known.id == id) {
         known.terminate_sent_at = None;
@@ -192,11 +241,17 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
     let ids = seen.status.instance_ids.join(", ");
     let (kind, reason, note) = match farewell {
         Farewell::NoInstance => return,
-        Farewell::Terminated => (EventKind::Normal, "Terminated", format!("{ids}: terminated; nothing is billed any more.")),
+        Farewell::Terminated => (
+            EventKind::Normal,
+            "Terminated",
+            format!("{ids}: terminated; nothing is billed any more."),
+        ),
         Farewell::Recycled => (
             EventKind::Normal,
             "Recycled",
-            format!("{ids}: returned, and in the cloud's recycle bin (SHUTDOWN). Renew it in the console to get it back, or destroy it there."),
+            format!(
+                "{ids}: returned, and in the cloud's recycle bin (SHUTDOWN). Renew it in the console to get it back, or destroy it there."
+            ),
         ),
         Farewell::Retained => (
             EventKind::Warning,
@@ -206,7 +261,9 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
         Farewell::CrdDeleted => (
             EventKind::Warning,
             "Retained",
-            format!("{ids}: left running and still billed, because the CustomResourceDefinition itself is being deleted."),
+            format!(
+                "{ids}: left running and still billed, because the CustomResourceDefinition itself is being deleted."
+            ),
         ),
     };
     context.events.publish(&seen.object, kind, reason, &note).await;

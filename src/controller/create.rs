@@ -22,8 +22,12 @@ use super::problem::{Problem, Retry};
 use super::record::{self, WriteStatus};
 use super::request::create_request;
 use crate::api::conditions::{cut_to_bytes, whole_seconds};
-use crate::api::{AttemptState, CreateAttempt, InstanceStatus, PaiInstance, PaiInstanceSpec, PaiInstanceStatus, Reason};
-use crate::tencent::{Account, CallError, CreatePaiInstanceReply, CreateVerdict, InstanceId, Reply, SignedCreate, create_verdict};
+use crate::api::{
+    AttemptState, CreateAttempt, InstanceStatus, PaiInstance, PaiInstanceSpec, PaiInstanceStatus, Reason,
+};
+use crate::tencent::{
+    Account, CallError, CreatePaiInstanceReply, CreateVerdict, InstanceId, Reply, SignedCreate, create_verdict,
+};
 
 /// Longest time between signing and the first byte. Source: reliability step 7: far below the five minutes within which the cloud takes a
 /// signature, so that a process that was frozen in between sends nothing.
@@ -71,8 +75,14 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     let signed = match context.cloud.prepare_create(account, &request, attempt.signed_at) {
         Ok(signed) => signed,
         Err(error) => {
-            let problem = Problem::new(Reason::InvalidSpec, format!("Nothing was sent: the request cannot be built: {error}."));
-            return Ok(Outcome::Report(Report::problem(&problem, Retry::WhenEdited.look_again())));
+            let problem = Problem::new(
+                Reason::InvalidSpec,
+                format!("Nothing was sent: the request cannot be built: {error}."),
+            );
+            return Ok(Outcome::Report(Report::problem(
+                &problem,
+                Retry::WhenEdited.look_again(),
+            )));
         }
     };
     let purchase = Purchase {
@@ -85,7 +95,9 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
         signed_at,
     };
     write_intent(context, api, seen, &purchase).await?;
-    let task = context.purchases.spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
+    let task = context
+        .purchases
+        .spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
     match task.await {
         Ok(next) => Ok(Outcome::Again(next)),
         // The task panicked or the runtime is going down; the attempt stands in the status and is recovered from there.
@@ -100,7 +112,11 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
     let (instance_name, name_origin) = instance_name(&seen.object);
     CreateAttempt {
         id: format!("{:016x}", context.clock.random()),
-        ordinal: seen.status.create_attempt.as_ref().map_or(1, |last| last.ordinal.saturating_add(1)),
+        ordinal: seen
+            .status
+            .create_attempt
+            .as_ref()
+            .map_or(1, |last| last.ordinal.saturating_add(1)),
         state: AttemptState::Sending,
         signed_at: whole_seconds(context.clock.now()),
         secret_id: account.credentials.secret_id.to_string(),
@@ -115,12 +131,22 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
 }
 
 /// The compare-and-swap. Whatever goes wrong here, nothing has been sent and nothing will be under this attempt's id.
-async fn write_intent(context: &Context, api: &Api<PaiInstance>, seen: &Observed, purchase: &Purchase) -> Result<(), Act> {
+async fn write_intent(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    purchase: &Purchase,
+) -> Result<(), Act> {
     let mut status = seen.status.clone();
     status.create_attempt = Some(purchase.attempt.clone());
     if status.conditions.is_empty() {
         let text = "The create is being sent.";
-        record::apply(&Report::progressing(Reason::Provisioning, text, FRESH), &mut status, purchase.generation, context.clock.now());
+        record::apply(
+            &Report::progressing(Reason::Provisioning, text, FRESH),
+            &mut status,
+            purchase.generation,
+            context.clock.now(),
+        );
     }
     // Noted before the write: if its answer is lost, the next pass may close the attempt as never sent.
     context.memory.own(&purchase.attempt.id, Ownership::NeverSent);
@@ -132,7 +158,11 @@ async fn write_intent(context: &Context, api: &Api<PaiInstance>, seen: &Observed
     })?;
     let kept = written.status.and_then(|status| status.create_attempt);
     if kept.as_ref() != Some(&purchase.attempt) {
-        error!(uid = purchase.uid, attempt = purchase.attempt.id, "the API server did not keep the whole intent: is the CRD older than the operator?");
+        error!(
+            uid = purchase.uid,
+            attempt = purchase.attempt.id,
+            "the API server did not keep the whole intent: is the CRD older than the operator?"
+        );
         return Err(Act::IntentNotKept);
     }
     context.memory.own(&purchase.attempt.id, Ownership::InFlight);
@@ -150,7 +180,12 @@ async fn buy(
     let closed = match gate(&context, &purchase) {
         Err(why) => Closed::not_sent(why),
         Ok(()) => {
-            info!(uid = purchase.uid, attempt = purchase.attempt.id, ordinal = purchase.attempt.ordinal, "sending the create");
+            info!(
+                uid = purchase.uid,
+                attempt = purchase.attempt.id,
+                ordinal = purchase.attempt.ordinal,
+                "sending the create"
+            );
             let result = context.cloud.send_create(signed).await;
             Closed::judged(&result, &purchase)
         }
@@ -159,7 +194,11 @@ async fn buy(
     // The log is the second place where the ids stand, in case the API server never takes them.
     let ids: Vec<&str> = closed.ids.iter().map(InstanceId::as_str).collect();
     info!(uid = purchase.uid, attempt = purchase.attempt.id, state = ?closed.state, ?ids, request_id = closed.request_id, "create answered");
-    if closed.problem.as_ref().is_some_and(|problem| problem.reason == Reason::CredentialsInvalid) {
+    if closed
+        .problem
+        .as_ref()
+        .is_some_and(|problem| problem.reason == Reason::CredentialsInvalid)
+    {
         context.credentials.drop_cached(&account.credentials.secret_id);
     }
     let next = remember(&context, &purchase, &closed);
@@ -199,19 +238,35 @@ impl Closed {
             Ok(reply) => reply.request_id.clone(),
             Err(error) => error.request_id().map(str::to_owned),
         };
-        let open = |state| Self { state, ids: Vec::new(), request_id, reason: None, problem: None };
+        let open = |state| Self {
+            state,
+            ids: Vec::new(),
+            request_id,
+            reason: None,
+            problem: None,
+        };
         match (create_verdict(result), result) {
-            (CreateVerdict::Created { ids }, _) => Self { ids, ..open(AttemptState::Created) },
+            (CreateVerdict::Created { ids }, _) => Self {
+                ids,
+                ..open(AttemptState::Created)
+            },
             (CreateVerdict::NotSent, Err(error)) => Self::not_sent(&error.to_string()),
-            (CreateVerdict::RefusedAtTheDoor(_) | CreateVerdict::RefusedByBusiness, Err(CallError::Refused { error, .. })) => Self {
+            (
+                CreateVerdict::RefusedAtTheDoor(_) | CreateVerdict::RefusedByBusiness,
+                Err(CallError::Refused { error, .. }),
+            ) => Self {
                 reason: Some(error.code.clone()),
                 problem: Some(Problem::refused_create(error, &purchase.spec)),
                 ..open(AttemptState::Rejected)
             },
-            (_, Err(error)) => Self { reason: Some(error.to_string()), ..open(AttemptState::Uncertain) },
-            (_, Ok(_)) => {
-                Self { reason: Some("the answer held neither ids nor an error".to_owned()), ..open(AttemptState::Uncertain) }
-            }
+            (_, Err(error)) => Self {
+                reason: Some(error.to_string()),
+                ..open(AttemptState::Uncertain)
+            },
+            (_, Ok(_)) => Self {
+                reason: Some("the answer held neither ids nor an error".to_owned()),
+                ..open(AttemptState::Uncertain)
+            },
         }
     }
 
@@ -220,12 +275,18 @@ impl Closed {
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
         attempt.request_id = self.request_id.clone();
-        attempt.reason = self.reason.as_deref().map(|reason| cut_to_bytes(reason, 1024).to_owned());
+        attempt.reason = self
+            .reason
+            .as_deref()
+            .map(|reason| cut_to_bytes(reason, 1024).to_owned());
         let report = self.report(&attempt);
         status.create_attempt = Some(attempt);
         for id in self.ids.iter().map(InstanceId::to_string) {
             if !status.instance_ids.contains(&id) {
-                status.instances.push(InstanceStatus { id: id.clone(), ..InstanceStatus::default() });
+                status.instances.push(InstanceStatus {
+                    id: id.clone(),
+                    ..InstanceStatus::default()
+                });
                 status.instance_ids.push(id);
             }
         }
@@ -239,7 +300,10 @@ impl Closed {
         match (&self.state, &self.problem) {
             (AttemptState::Created, _) => {
                 let ids: Vec<&str> = self.ids.iter().map(InstanceId::as_str).collect();
-                let text = format!("{} is bought and billed from now on; waiting until it runs.", ids.join(", "));
+                let text = format!(
+                    "{} is bought and billed from now on; waiting until it runs.",
+                    ids.join(", ")
+                );
                 Report::progressing(Reason::Provisioning, text, FRESH)
             }
             (_, Some(problem)) => Report::problem(problem, FRESH),
@@ -262,7 +326,10 @@ fn remember(context: &Context, purchase: &Purchase, closed: &Closed) -> Duration
         known.failures = known.failures.saturating_add(1);
         let retry = Retry::of(problem.reason);
         let delay = context.clock.jittered(retry.create_delay(known.failures));
-        known.hold = Some(Hold { until: context.clock.now() + delay, inputs: purchase.inputs.clone() });
+        known.hold = Some(Hold {
+            until: context.clock.now() + delay,
+            inputs: purchase.inputs.clone(),
+        });
         next = delay.min(retry.look_again());
     });
     next
@@ -288,7 +355,9 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
                 error!(uid = purchase.uid, attempt = purchase.attempt.id, ids = ?closed.ids, "the object is gone: its machine stands only in this log");
                 return;
             }
-            Err(error) => warn!(uid = purchase.uid, %error, "the object cannot be read to write the outcome: trying again"),
+            Err(error) => {
+                warn!(uid = purchase.uid, %error, "the object cannot be read to write the outcome: trying again")
+            }
         }
         tokio::time::sleep(context.clock.jittered(pause)).await;
         pause = (pause * 2).min(PERSIST_PAUSE);

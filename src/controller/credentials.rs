@@ -59,7 +59,11 @@ impl CredentialsReader {
             Ok(secret) => parse(name, &secret),
             Err(error) => match denied(&error) {
                 Some(Denied::NotFound) if deleting && self.locked().contains_key(&key) => {
-                    return Ok(self.locked().get(&key).map(|(found, _)| found.clone()).ok_or_else(|| missing(namespace, name)));
+                    return Ok(self
+                        .locked()
+                        .get(&key)
+                        .map(|(found, _)| found.clone())
+                        .ok_or_else(|| missing(namespace, name)));
                 }
                 Some(Denied::NotFound) => Err(missing(namespace, name)),
                 Some(Denied::Forbidden { how_to_allow }) => Err(Problem::new(
@@ -80,7 +84,8 @@ impl CredentialsReader {
 
     /// Makes the next read of these credentials a real one: the cloud refused them.
     pub fn drop_cached(&self, secret_id: &SecretId) {
-        self.locked().retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
+        self.locked()
+            .retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), (Found, Instant)>> {
@@ -104,14 +109,23 @@ fn parse(name: &str, secret: &Secret) -> Result<Found, Problem> {
     let secret_id = value(name, data, "secretId")?;
     let secret_key = value(name, data, "secretKey")?;
     let token = data.get("token").map(|_| value(name, data, "token")).transpose()?;
-    let credentials = Credentials::new(&secret_id, SecretString::from(secret_key), token.map(SecretString::from))
-        .map_err(|error| {
-            Problem::new(
-                Reason::CredentialsInvalid,
-                format!("The Secret {name} is no use: {error}; nothing was sent. Mend it, it is looked at again every minute."),
-            )
-        })?;
-    Ok(Found { credentials, version: secret.metadata.resource_version.clone() })
+    let credentials = Credentials::new(
+        &secret_id,
+        SecretString::from(secret_key),
+        token.map(SecretString::from),
+    )
+    .map_err(|error| {
+        Problem::new(
+            Reason::CredentialsInvalid,
+            format!(
+                "The Secret {name} is no use: {error}; nothing was sent. Mend it, it is looked at again every minute."
+            ),
+        )
+    })?;
+    Ok(Found {
+        credentials,
+        version: secret.metadata.resource_version.clone(),
+    })
 }
 
 /// One key of the Secret: there, not empty, and without the slips of an editor or of `echo`, each of which is named.
@@ -119,7 +133,10 @@ fn value(name: &str, data: &BTreeMap<String, ByteString>, key: &str) -> Result<S
     let bytes = &data
         .get(key)
         .ok_or_else(|| {
-            Problem::new(Reason::CredentialsNotFound, format!("The Secret {name} has no key {key}: add it, it is looked at again every minute."))
+            Problem::new(
+                Reason::CredentialsNotFound,
+                format!("The Secret {name} has no key {key}: add it, it is looked at again every minute."),
+            )
         })?
         .0;
     if bytes.is_empty() {
@@ -139,7 +156,9 @@ fn value(name: &str, data: &BTreeMap<String, ByteString>, key: &str) -> Result<S
     };
     Err(Problem::new(
         Reason::CredentialsInvalid,
-        format!("The key {key} of the Secret {name} {fault}: nothing was sent. Mend it, it is looked at again every minute."),
+        format!(
+            "The key {key} of the Secret {name} {fault}: nothing was sent. Mend it, it is looked at again every minute."
+        ),
     ))
 }
 
@@ -149,7 +168,12 @@ mod tests {
 
     fn secret(pairs: &[(&str, &[u8])]) -> Secret {
         Secret {
-            data: Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.to_vec()))).collect()),
+            data: Some(
+                pairs
+                    .iter()
+                    .map(|(k, v)| ((*k).to_owned(), ByteString(v.to_vec())))
+                    .collect(),
+            ),
             ..Secret::default()
         }
     }
@@ -159,12 +183,36 @@ mod tests {
         let rows: &[(&[(&str, &[u8])], Reason, &str)] = &[
             (&[("secretKey", b"k")], Reason::CredentialsNotFound, "no key secretId"),
             (&[("secretId", b"i")], Reason::CredentialsNotFound, "no key secretKey"),
-            (&[("secretId", b"i"), ("secretKey", b"")], Reason::CredentialsNotFound, "secretKey of the Secret s is empty"),
-            (&[("secretId", b"i\n"), ("secretKey", b"k")], Reason::CredentialsInvalid, "secretId of the Secret s ends with a line break"),
-            (&[("secretId", b"i"), ("secretKey", b" k")], Reason::CredentialsInvalid, "begins with white space"),
-            (&[("secretId", b"i"), ("secretKey", b"k ")], Reason::CredentialsInvalid, "ends with white space"),
-            (&[("secretId", b"i"), ("secretKey", b"k\xff")], Reason::CredentialsInvalid, "not ASCII"),
-            (&[("secretId", b"i"), ("secretKey", b"k"), ("token", b"")], Reason::CredentialsNotFound, "token of the Secret s is empty"),
+            (
+                &[("secretId", b"i"), ("secretKey", b"")],
+                Reason::CredentialsNotFound,
+                "secretKey of the Secret s is empty",
+            ),
+            (
+                &[("secretId", b"i\n"), ("secretKey", b"k")],
+                Reason::CredentialsInvalid,
+                "secretId of the Secret s ends with a line break",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b" k")],
+                Reason::CredentialsInvalid,
+                "begins with white space",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k ")],
+                Reason::CredentialsInvalid,
+                "ends with white space",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k\xff")],
+                Reason::CredentialsInvalid,
+                "not ASCII",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k"), ("token", b"")],
+                Reason::CredentialsNotFound,
+                "token of the Secret s is empty",
+            ),
         ];
         for (pairs, reason, words) in rows {
             let problem = parse("s", &secret(pairs)).unwrap_err();
@@ -175,7 +223,11 @@ mod tests {
 
     #[test]
     fn a_good_secret_is_read() {
-        let found = parse("s", &secret(&[("secretId", b"AKID"), ("secretKey", b"k"), ("token", b"t")])).unwrap();
+        let found = parse(
+            "s",
+            &secret(&[("secretId", b"AKID"), ("secretKey", b"k"), ("token", b"t")]),
+        )
+        .unwrap();
         assert_eq!(found.credentials.secret_id.to_string(), "AKID");
         assert!(found.credentials.token.is_some());
     }

@@ -124,7 +124,11 @@ impl Report {
 
     /// Something is wrong: a person must act, or it is tried again, as the reason says.
     pub fn problem(problem: &Problem, next: Duration) -> Self {
-        let standing = if problem.reason.needs_a_person() { Standing::NeedsPerson } else { Standing::Retrying };
+        let standing = if problem.reason.needs_a_person() {
+            Standing::NeedsPerson
+        } else {
+            Standing::Retrying
+        };
         Self {
             ready: Readiness::NotReady,
             reason: problem.reason,
@@ -184,7 +188,10 @@ fn open_attempt(seen: &Observed, attempt: &CreateAttempt) -> Step {
 /// The report on an attempt whose outcome nobody knows.
 pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
     let deletion = if deleting { " The deletion waits for it." } else { "" };
-    let why = attempt.reason.as_deref().unwrap_or("the operator stopped while the request was on its way");
+    let why = attempt
+        .reason
+        .as_deref()
+        .unwrap_or("the operator stopped while the request was on its way");
     Report {
         ready: Readiness::NotReady,
         reason: Reason::OutcomeUnknown,
@@ -194,7 +201,11 @@ pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
             attempt.signed_at,
             attempt.instance_name,
             attempt.region,
-            attempt.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default()
+            attempt
+                .request_id
+                .as_deref()
+                .map(|id| format!(" RequestId {id}"))
+                .unwrap_or_default()
         ),
         standing: Standing::Retrying,
         synced: Synced::Error,
@@ -221,7 +232,12 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
         return Step::Wait(left.min(Duration::from_secs(60)));
     }
-    if seen.status.create_attempt.as_ref().is_some_and(|attempt| attempt.state == AttemptState::Abandoned) {
+    if seen
+        .status
+        .create_attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.state == AttemptState::Abandoned)
+    {
         let text = "The create was given up by a person: nothing is created until it is asked for again.";
         return Step::Report(Report::problem(&Problem::new(Reason::OutcomeUnknown, text), SLOW));
     }

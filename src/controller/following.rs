@@ -41,8 +41,17 @@ pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     {
         return View::Listed(instance);
     }
-    let last_seen_under = seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.secret_id.as_deref());
-    let asked_under = seen.account.as_ref().ok().map(|account| account.credentials.secret_id.to_string());
+    let last_seen_under = seen
+        .status
+        .instances
+        .iter()
+        .find(|known| known.id == id)
+        .and_then(|known| known.secret_id.as_deref());
+    let asked_under = seen
+        .account
+        .as_ref()
+        .ok()
+        .map(|account| account.credentials.secret_id.to_string());
     if last_seen_under.is_some() && last_seen_under != asked_under.as_deref() {
         return View::OtherAccount;
     }
@@ -97,12 +106,17 @@ fn worst(seen: &Observed, now: Timestamp) -> Report {
 fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
     match view(seen, id, now) {
         View::Listed(instance) => of_listed(seen, id, instance),
-        View::NotYet => {
-            Report::progressing(Reason::Provisioning, format!("{id} is bought; the cloud does not list it yet."), FRESH)
-        }
+        View::NotYet => Report::progressing(
+            Reason::Provisioning,
+            format!("{id} is bought; the cloud does not list it yet."),
+            FRESH,
+        ),
         View::Missing => {
             let text = format!("{id} is not in the cloud's list: it is looked for once more before it counts as gone.");
-            Report { ready: Readiness::AsBefore, ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR) }
+            Report {
+                ready: Readiness::AsBefore,
+                ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR)
+            }
         }
         View::OtherAccount => Report::problem(
             &Problem::new(
@@ -115,13 +129,21 @@ fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
             ),
             Duration::from_secs(60),
         ),
-        View::Gone => gone(id, "is no longer in the cloud's list: it was destroyed outside of Kubernetes"),
+        View::Gone => gone(
+            id,
+            "is no longer in the cloud's list: it was destroyed outside of Kubernetes",
+        ),
     }
 }
 
 fn gone(id: &str, what: &str) -> Report {
-    let text = format!("{id} {what}. Nothing is created in its place. Delete this object and apply it anew for a new machine.");
-    Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW) }
+    let text = format!(
+        "{id} {what}. Nothing is created in its place. Delete this object and apply it anew for a new machine."
+    );
+    Report {
+        synced: Synced::Success,
+        ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW)
+    }
 }
 
 fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
@@ -131,7 +153,8 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
         ..Report::progressing(reason, message, SLOW)
     };
     if let Some(restriction) = instance.restrict_state.as_deref().filter(|state| *state != "NORMAL") {
-        let text = format!("{id} is restricted by the cloud ({restriction}): renew it or top the account up in the console.");
+        let text =
+            format!("{id} is restricted by the cloud ({restriction}): renew it or top the account up in the console.");
         return settled(Reason::InsufficientBalance, text);
     }
     match &instance.instance_state {
@@ -145,24 +168,38 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
         InstanceState::Stopping => Report::progressing(Reason::Stopped, format!("{id} is {state}."), FRESH),
         InstanceState::Stopped => settled(
             Reason::Stopped,
-            format!("{id} is STOPPED and still billed: start it in the console, or delete this object to terminate it."),
+            format!(
+                "{id} is STOPPED and still billed: start it in the console, or delete this object to terminate it."
+            ),
         ),
         InstanceState::LaunchFailed => {
-            let why = instance.latest_operation_error_msg.as_deref().unwrap_or("the cloud gives no reason");
+            let why = instance
+                .latest_operation_error_msg
+                .as_deref()
+                .unwrap_or("the cloud gives no reason");
             let text = format!(
                 "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is created in its place. \
                  Delete this object and apply it anew for a new machine."
             );
-            Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW) }
+            Report {
+                synced: Synced::Success,
+                ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW)
+            }
         }
-        InstanceState::Shutdown => gone(id, "is in the recycle bin (SHUTDOWN): renew it in the console to get it back"),
+        InstanceState::Shutdown => gone(
+            id,
+            "is in the recycle bin (SHUTDOWN): renew it in the console to get it back",
+        ),
         InstanceState::Terminating => gone(id, "is being destroyed, and not by this operator"),
-        InstanceState::EnterRescueMode | InstanceState::RescueMode | InstanceState::ExitRescueMode => {
-            settled(Reason::Stopped, format!("{id} is in rescue work ({state}), begun outside of Kubernetes: nothing is done to it."))
-        }
+        InstanceState::EnterRescueMode | InstanceState::RescueMode | InstanceState::ExitRescueMode => settled(
+            Reason::Stopped,
+            format!("{id} is in rescue work ({state}), begun outside of Kubernetes: nothing is done to it."),
+        ),
         InstanceState::Other(word) => settled(
             Reason::Stopped,
-            format!("{id} is in the state {word:?}, which this version does not know: nothing is done to it. Look at it in the console."),
+            format!(
+                "{id} is in the state {word:?}, which this version does not know: nothing is done to it. Look at it in the console."
+            ),
         ),
     }
 }
@@ -170,7 +207,11 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
 fn running(seen: &Observed, id: &str, instance: &Instance) -> Report {
     let address = instance.public_ip_addresses.first();
     if seen.object.spec.internet_accessible.wants_public_address() && address.is_none() {
-        return Report::progressing(Reason::Provisioning, format!("{id} runs, but has no public address yet."), FRESH);
+        return Report::progressing(
+            Reason::Provisioning,
+            format!("{id} runs, but has no public address yet."),
+            FRESH,
+        );
     }
     let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
     Report {

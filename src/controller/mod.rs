@@ -106,16 +106,28 @@ pub struct Settings {
 /// Runs until `stop`; then lets the passes under way end.
 ///
 /// `watch` is the client for watches: its reads may take as long as a watch does. `ready` is told once the first listing is in.
-pub async fn run(context: Arc<Context>, watch: &Client, settings: &Settings, ready: CancellationToken, stop: CancellationToken) {
+pub async fn run(
+    context: Arc<Context>,
+    watch: &Client,
+    settings: &Settings,
+    ready: CancellationToken,
+    stop: CancellationToken,
+) {
     let apis: Vec<Api<PaiInstance>> = if settings.namespaces.is_empty() {
         vec![Api::all(watch.clone())]
     } else {
-        settings.namespaces.iter().map(|namespace| Api::namespaced(watch.clone(), namespace)).collect()
+        settings
+            .namespaces
+            .iter()
+            .map(|namespace| Api::namespaced(watch.clone(), namespace))
+            .collect()
     };
     // One controller a namespace: a store that several watches fill would forget the others at each new listing.
     let share = u16::try_from(apis.len()).map_or(1, |count| (settings.max_concurrent_reconciles / count.max(1)).max(1));
-    let (readers, controllers): (Vec<_>, Vec<_>) =
-        apis.into_iter().map(|api| controller(Arc::clone(&context), api, share, stop.clone())).unzip();
+    let (readers, controllers): (Vec<_>, Vec<_>) = apis
+        .into_iter()
+        .map(|api| controller(Arc::clone(&context), api, share, stop.clone()))
+        .unzip();
     tokio::join!(join_all(controllers), announce(readers, ready));
 }
 
@@ -166,7 +178,9 @@ fn triggers(
         .reflect(writer)
         .touched_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::finalizers).combine(predicates::annotations),
+            predicates::generation
+                .combine(predicates::finalizers)
+                .combine(predicates::annotations),
             PredicateConfig::default(),
         )
 }
@@ -183,7 +197,9 @@ async fn reconcile(object: Arc<PaiInstance>, context: Arc<Context>) -> Result<Ac
         if result.is_ok() {
             context.memory.update(&uid, |known| known.failed_passes = 0);
         }
-        context.metrics.passed(result.as_ref().err().map_or("ok", Pass::category));
+        context
+            .metrics
+            .passed(result.as_ref().err().map_or("ok", Pass::category));
         result
     }
     .instrument(span)
@@ -202,7 +218,11 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
     match act(context, api, &seen, step).await? {
         Outcome::Report(report) => {
             tell(context, api, &seen, &report).await?;
-            let next = if report.standing == decide::Standing::Settled { context.sweep_interval } else { report.next };
+            let next = if report.standing == decide::Standing::Settled {
+                context.sweep_interval
+            } else {
+                report.next
+            };
             Ok(Action::requeue(context.clock.jittered(next)))
         }
         Outcome::Again(next) => Ok(Action::requeue(next)),

@@ -46,7 +46,8 @@ impl Retry {
 
     /// How long a refused create waits while nothing about it changes, after this many failures in a row (counted from 1).
     pub fn create_delay(self, failures: u32) -> Duration {
-        let doubled = |first: u64, most: u64| Duration::from_secs((first << failures.saturating_sub(1).min(16)).min(most));
+        let doubled =
+            |first: u64, most: u64| Duration::from_secs((first << failures.saturating_sub(1).min(16)).min(most));
         match self {
             Self::Soon => doubled(1, 300),
             Self::Minutes => doubled(60, 600),
@@ -68,7 +69,10 @@ impl Retry {
 impl Problem {
     /// A problem with this reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// A create that the cloud definitely refused: nothing was bought.
@@ -81,12 +85,18 @@ impl Problem {
             Reason::InvalidSpec => "Mend the spec and it is tried again at once",
             _ => advice(reason, &error.code),
         };
-        Self::new(reason, format!("Nothing was bought: {}. {advice}.{}", refusal(error), request_id(error)))
+        Self::new(
+            reason,
+            format!("Nothing was bought: {}. {advice}.{}", refusal(error), request_id(error)),
+        )
     }
 
     /// A create that never left this machine: nothing was bought.
     pub fn create_not_sent(why: &str) -> Self {
-        Self::new(Reason::CloudUnavailable, format!("Nothing was sent and nothing was bought: {why}. It is tried again by itself."))
+        Self::new(
+            Reason::CloudUnavailable,
+            format!("Nothing was sent and nothing was bought: {why}. It is tried again by itself."),
+        )
     }
 
     /// A read that failed. It costs nothing and changes nothing.
@@ -97,10 +107,18 @@ impl Problem {
                     Reason::InvalidSpec => Reason::CloudUnavailable,
                     reason => reason,
                 };
-                let text = format!("The machine cannot be looked at: {}. {}.{}", refusal(error), advice(reason, &error.code), request_id(error));
+                let text = format!(
+                    "The machine cannot be looked at: {}. {}.{}",
+                    refusal(error),
+                    advice(reason, &error.code),
+                    request_id(error)
+                );
                 Self::new(reason, text)
             }
-            other => Self::new(Reason::CloudUnavailable, format!("The machine cannot be looked at: {other}. It is tried again by itself.")),
+            other => Self::new(
+                Reason::CloudUnavailable,
+                format!("The machine cannot be looked at: {other}. It is tried again by itself."),
+            ),
         }
     }
 
@@ -109,7 +127,9 @@ impl Problem {
         let CallError::Refused { error, .. } = error else {
             return Self::new(
                 Reason::Deleting,
-                format!("The answer to the termination of {id} is missing ({error}): it is looked at again in a moment."),
+                format!(
+                    "The answer to the termination of {id} is missing ({error}): it is looked at again in a moment."
+                ),
             );
         };
         let (reason, advice) = match error.code.as_str() {
@@ -138,7 +158,11 @@ impl Problem {
                 }
             },
         };
-        let text = format!("{id} was not terminated and is still billed: {}: {advice}.{}", refusal(error), request_id(error));
+        let text = format!(
+            "{id} was not terminated and is still billed: {}: {advice}.{}",
+            refusal(error),
+            request_id(error)
+        );
         Self::new(reason, text)
     }
 }
@@ -157,11 +181,19 @@ fn is_not_returnable(code: &str) -> bool {
 
 /// The cloud's own words, shortened to one line.
 fn refusal(error: &ApiError) -> String {
-    format!("the cloud answered {}: {}", error.code, error.message.trim_end_matches(['.', ' ']))
+    format!(
+        "the cloud answered {}: {}",
+        error.code,
+        error.message.trim_end_matches(['.', ' '])
+    )
 }
 
 fn request_id(error: &ApiError) -> String {
-    error.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default()
+    error
+        .request_id
+        .as_deref()
+        .map(|id| format!(" RequestId {id}"))
+        .unwrap_or_default()
 }
 
 /// The reason for an error code. Source: `error-codes.csv` and the table of step 9 of the creation protocol.
@@ -193,7 +225,9 @@ fn advice(reason: Reason, code: &str) -> &'static str {
         Reason::CloudUnavailable if code == "AuthFailure.SignatureExpire" => {
             "The operator's clock is more than five minutes off: mend the node's clock; it is tried again by itself"
         }
-        Reason::CredentialsInvalid => "Mend the credentials Secret or the account's permissions: it is looked at again every minute",
+        Reason::CredentialsInvalid => {
+            "Mend the credentials Secret or the account's permissions: it is looked at again every minute"
+        }
         Reason::ApiRetired => {
             "The cloud no longer offers this action to the account: ask the cloud's support whether it can be opened; it is tried again every hour"
         }
@@ -201,9 +235,15 @@ fn advice(reason: Reason, code: &str) -> &'static str {
             "The cloud does not offer this in the region: delete this object and apply one in another region"
         }
         Reason::CloudThrottled => "Too many calls: it is tried again by itself, more slowly",
-        Reason::OutOfStock => "It is tried again every few minutes, or at once with other instanceTypes or zones in the spec",
-        Reason::QuotaExceeded => "Ask for more quota in the console or release something: it is tried again every few minutes",
-        Reason::InsufficientBalance => "Top the account up or complete its verification: it is tried again every few minutes",
+        Reason::OutOfStock => {
+            "It is tried again every few minutes, or at once with other instanceTypes or zones in the spec"
+        }
+        Reason::QuotaExceeded => {
+            "Ask for more quota in the console or release something: it is tried again every few minutes"
+        }
+        Reason::InsufficientBalance => {
+            "Top the account up or complete its verification: it is tried again every few minutes"
+        }
         _ => "It is tried again by itself",
     }
 }

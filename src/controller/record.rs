@@ -27,9 +27,19 @@ pub enum WriteStatus {
 }
 
 /// Records a report: the status changes only where it says something new.
-pub async fn tell(context: &Context, api: &Api<PaiInstance>, seen: &Observed, report: &Report) -> Result<(), WriteStatus> {
+pub async fn tell(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    report: &Report,
+) -> Result<(), WriteStatus> {
     let mut status = refreshed(seen);
-    apply(report, &mut status, seen.object.metadata.generation, context.clock.now());
+    apply(
+        report,
+        &mut status,
+        seen.object.metadata.generation,
+        context.clock.now(),
+    );
     if status == seen.status {
         return Ok(());
     }
@@ -47,11 +57,17 @@ pub async fn write(
     let mut new = object.clone();
     new.status = Some(status);
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let written = api.replace_status(name, &params, &new).await.map_err(|error| match error {
-        kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
-        error => WriteStatus::Failed(Box::new(error)),
-    })?;
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let written = api
+        .replace_status(name, &params, &new)
+        .await
+        .map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
+            error => WriteStatus::Failed(Box::new(error)),
+        })?;
     if let Some((kind, reason, note)) = news(object.status.as_ref(), new.status.as_ref()) {
         context.events.publish(object, kind, &reason, &note).await;
     }
@@ -61,21 +77,33 @@ pub async fn write(
 /// The Event for a change of the reason of `Ready`, if it changed: one an actual change, none a retry.
 fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Option<(EventKind, String, String)> {
     let ready = |status: Option<&PaiInstanceStatus>| {
-        status.and_then(|status| status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str()).cloned())
+        status.and_then(|status| {
+            status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+                .cloned()
+        })
     };
     let new = ready(new)?;
     if ready(old).is_some_and(|old| old.reason == new.reason) {
         return None;
     }
     let calm = ["Available", "Provisioning", "Deleting"];
-    let kind = if calm.contains(&new.reason.as_str()) { EventKind::Normal } else { EventKind::Warning };
+    let kind = if calm.contains(&new.reason.as_str()) {
+        EventKind::Normal
+    } else {
+        EventKind::Warning
+    };
     Some((kind, new.reason, new.message))
 }
 
 /// The status with the machines as they are listed now.
 pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
     let mut status = seen.status.clone();
-    let (Some(Ok(listing)), Ok(account)) = (&seen.listing, &seen.account) else { return status };
+    let (Some(Ok(listing)), Ok(account)) = (&seen.listing, &seen.account) else {
+        return status;
+    };
     let secret_id = account.credentials.secret_id.to_string();
     for id in &seen.status.instance_ids {
         let Some(instance) = listing.get(id) else { continue };
@@ -129,7 +157,12 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
         Readiness::AsBefore => {}
     }
     match report.synced {
-        Synced::Success => set(ConditionType::Synced, true, "ReconcileSuccess", "The object and the cloud were compared."),
+        Synced::Success => set(
+            ConditionType::Synced,
+            true,
+            "ReconcileSuccess",
+            "The object and the cloud were compared.",
+        ),
         Synced::Error => set(ConditionType::Synced, false, "ReconcileError", &report.message),
         Synced::Paused => set(
             ConditionType::Synced,
@@ -140,7 +173,12 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
     }
     match report.standing {
         Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", &report.message),
-        Standing::Retrying => set(ConditionType::Reconciling, true, "ProgressingWithRetry", &report.message),
+        Standing::Retrying => set(
+            ConditionType::Reconciling,
+            true,
+            "ProgressingWithRetry",
+            &report.message,
+        ),
         Standing::NeedsPerson => set(ConditionType::Stalled, true, reason, &report.message),
         Standing::Settled => {}
     }
@@ -150,8 +188,20 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
     if report.standing != Standing::NeedsPerson {
         conditions::clear(&mut status.conditions, ConditionType::Stalled);
     }
-    if !status.conditions.iter().any(|condition| condition.type_ == ConditionType::Ready.as_str()) {
+    if !status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == ConditionType::Ready.as_str())
+    {
         let message = &report.message;
-        conditions::set(&mut status.conditions, ConditionType::Ready, false, Reason::Provisioning.as_str(), message, generation, now);
+        conditions::set(
+            &mut status.conditions,
+            ConditionType::Ready,
+            false,
+            Reason::Provisioning.as_str(),
+            message,
+            generation,
+            now,
+        );
     }
 }

@@ -47,7 +47,9 @@ pub fn denied(error: &kube::Error) -> Option<Denied> {
                      kubectl create rolebinding pai-read-{name} -n {namespace} --role=pai-read-{name} --serviceaccount={account}"
                 )
             };
-            Some(Denied::Forbidden { how_to_allow: Box::new(how_to_allow) })
+            Some(Denied::Forbidden {
+                how_to_allow: Box::new(how_to_allow),
+            })
         }
         _ => None,
     }
@@ -55,8 +57,14 @@ pub fn denied(error: &kube::Error) -> Option<Denied> {
 
 /// Our own service account as `namespace:name`, from the API server's words "User \"system:serviceaccount:…\"".
 fn service_account(message: &str) -> String {
-    let account = message.split("system:serviceaccount:").nth(1).and_then(|rest| rest.split('"').next());
-    account.filter(|text| text.split(':').count() == 2).unwrap_or("<namespace>:<service account of the operator>").to_owned()
+    let account = message
+        .split("system:serviceaccount:")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    account
+        .filter(|text| text.split(':').count() == 2)
+        .unwrap_or("<namespace>:<service account of the operator>")
+        .to_owned()
 }
 
 /// The start script and the password, or why there are none; and the versions of what was read.
@@ -70,20 +78,47 @@ pub async fn create_inputs(
         let text = if let Some(inline) = &script.inline {
             Ok(SecretString::from(inline.clone()))
         } else if let Some(reference) = &script.config_map_key_ref {
-            read(context, object, Source::ConfigMap, reference, "spec.initScript.configMapKeyRef", &mut versions).await?
+            read(
+                context,
+                object,
+                Source::ConfigMap,
+                reference,
+                "spec.initScript.configMapKeyRef",
+                &mut versions,
+            )
+            .await?
         } else if let Some(reference) = &script.secret_key_ref {
-            read(context, object, Source::Secret, reference, "spec.initScript.secretKeyRef", &mut versions).await?
+            read(
+                context,
+                object,
+                Source::Secret,
+                reference,
+                "spec.initScript.secretKeyRef",
+                &mut versions,
+            )
+            .await?
         } else {
-            Err(Problem::new(Reason::InvalidSpec, "spec.initScript names no script: set inline, configMapKeyRef or secretKeyRef."))
+            Err(Problem::new(
+                Reason::InvalidSpec,
+                "spec.initScript names no script: set inline, configMapKeyRef or secretKeyRef.",
+            ))
         };
         match text.and_then(|text| encoded_script(&text)) {
             Ok(encoded) => inputs.init_script = Some(encoded),
             Err(problem) => return Ok((Err(problem), versions)),
         }
     }
-    if let Some(reference) = object.spec.login_settings.as_ref().and_then(|login| login.password_secret_ref.as_ref()) {
+    if let Some(reference) = object
+        .spec
+        .login_settings
+        .as_ref()
+        .and_then(|login| login.password_secret_ref.as_ref())
+    {
         let field = "spec.loginSettings.passwordSecretRef";
-        match read(context, object, Source::Secret, reference, field, &mut versions).await?.and_then(|text| password(reference, text)) {
+        match read(context, object, Source::Secret, reference, field, &mut versions)
+            .await?
+            .and_then(|text| password(reference, text))
+        {
             Ok(text) => inputs.password = Some(text),
             Err(problem) => return Ok((Err(problem), versions)),
         }
@@ -94,12 +129,17 @@ pub async fn create_inputs(
 fn encoded_script(text: &SecretString) -> Result<SecretString, Problem> {
     let length = text.expose_secret().len();
     if length == 0 {
-        return Err(Problem::new(Reason::ReferenceNotFound, "The start script that spec.initScript names is empty: nothing was sent. Fill it or leave spec.initScript out."));
+        return Err(Problem::new(
+            Reason::ReferenceNotFound,
+            "The start script that spec.initScript names is empty: nothing was sent. Fill it or leave spec.initScript out.",
+        ));
     }
     if length > SCRIPT_LIMIT {
         return Err(Problem::new(
             Reason::InvalidSpec,
-            format!("The start script that spec.initScript names has {length} bytes, the cloud takes {SCRIPT_LIMIT}: nothing was sent. Shorten it, or let it download the rest."),
+            format!(
+                "The start script that spec.initScript names has {length} bytes, the cloud takes {SCRIPT_LIMIT}: nothing was sent. Shorten it, or let it download the rest."
+            ),
         ));
     }
     Ok(SecretString::from(STANDARD.encode(text.expose_secret())))
@@ -116,7 +156,10 @@ fn password(reference: &KeyRef, text: SecretString) -> Result<SecretString, Prob
     };
     Err(Problem::new(
         Reason::ReferenceNotFound,
-        format!("The password in the key {} of the Secret {} {fault}: nothing was sent. Mend it, it is looked at again every minute.", reference.key, reference.name),
+        format!(
+            "The password in the key {} of the Secret {} {fault}: nothing was sent. Mend it, it is looked at again every minute.",
+            reference.key, reference.name
+        ),
     ))
 }
 
@@ -148,15 +191,25 @@ async fn read(
     let (kind, resource) = source.kind();
     let KeyRef { name, key } = reference;
     let found = match source {
-        Source::ConfigMap => Api::<ConfigMap>::namespaced(context.api.clone(), namespace).get(name).await.map(|map| {
-            versions.extend(map.metadata.resource_version);
-            let text = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
-            text.or_else(|| map.binary_data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0))
-        }),
-        Source::Secret => Api::<Secret>::namespaced(context.api.clone(), namespace).get(name).await.map(|secret| {
-            versions.extend(secret.metadata.resource_version);
-            secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
-        }),
+        Source::ConfigMap => Api::<ConfigMap>::namespaced(context.api.clone(), namespace)
+            .get(name)
+            .await
+            .map(|map| {
+                versions.extend(map.metadata.resource_version);
+                let text = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
+                text.or_else(|| {
+                    map.binary_data
+                        .and_then(|mut data| data.remove(key))
+                        .map(|bytes| bytes.0)
+                })
+            }),
+        Source::Secret => Api::<Secret>::namespaced(context.api.clone(), namespace)
+            .get(name)
+            .await
+            .map(|secret| {
+                versions.extend(secret.metadata.resource_version);
+                secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
+            }),
     };
     let problem = match found {
         Ok(Some(bytes)) => {
@@ -166,12 +219,16 @@ async fn read(
         }
         Ok(None) => Problem::new(
             Reason::ReferenceNotFound,
-            format!("The {kind} {namespace}/{name} has no key {key} ({field}): nothing was sent. Add it, it is looked at again every minute."),
+            format!(
+                "The {kind} {namespace}/{name} has no key {key} ({field}): nothing was sent. Add it, it is looked at again every minute."
+            ),
         ),
         Err(error) => match denied(&error) {
             Some(Denied::NotFound) => Problem::new(
                 Reason::ReferenceNotFound,
-                format!("There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute."),
+                format!(
+                    "There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute."
+                ),
             ),
             Some(Denied::Forbidden { how_to_allow }) => Problem::new(
                 Reason::ReferenceForbidden,
@@ -208,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_password_with_a_line_break_is_refused() {
-        let reference = KeyRef { name: "s".to_owned(), key: "password".to_owned() };
+        let reference = KeyRef {
+            name: "s".to_owned(),
+            key: "password".to_owned(),
+        };
         let problem = password(&reference, SecretString::from("PAI@Test123\n")).unwrap_err();
         assert!(problem.message.contains("line break"), "{}", problem.message);
         assert!(!problem.message.contains("PAI@Test123"));
