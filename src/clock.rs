@@ -69,6 +69,6 @@ impl Clock {
     /// `span` shortened by a random share of up to a fifth, so that many objects do not come due together.
     pub fn jittered(&self, span: Duration) -> Duration {
         let share = (self.random() % 1000) as u32;
-        span - span * share / 5000
+        span.saturating_sub(span * share / 5000)
     }
 }

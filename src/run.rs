@@ -220,16 +220,16 @@ fn cloud_client(endpoints: Endpoints) -> Result<tencent::Client, Start> {
 async fn serve(options: &RunOptions, health: &Arc<Health>, metrics: &Arc<Metrics>) -> Result<(), Start> {
     if let Some(listener) = listen(options.health_address, "--health-address").await? {
         let server = server::serve_health(listener, Arc::clone(health));
-        tokio::spawn(async move { report_end("health", server.await) });
+        tokio::spawn(async move { report_end("health", &server.await) });
     }
     if let Some(listener) = listen(options.metrics_address, "--metrics-address").await? {
         let server = server::serve_metrics(listener, Arc::clone(metrics));
-        tokio::spawn(async move { report_end("metrics", server.await) });
+        tokio::spawn(async move { report_end("metrics", &server.await) });
     }
     Ok(())
 }
 
-fn report_end(server: &str, result: std::io::Result<()>) {
+fn report_end(server: &str, result: &std::io::Result<()>) {
     error!(server, ?result, "a server ended by itself");
 }
 

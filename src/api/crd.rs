@@ -24,9 +24,72 @@ pub enum BuildCrd {
 /// Name of the CRD. Source: Kubernetes (`<plural>.<group>`).
 pub const CRD_NAME: &str = "paiinstances.pai.tencentcloud.io";
 
+/// One column of `kubectl get pai`: name, type, priority (0 always, 1 with `-o wide`), JSONPath, description.
+type Column = (&'static str, &'static str, i64, &'static str, &'static str);
+
+/// The columns of `kubectl get pai`. Source: design section 2.
+const COLUMNS: &[Column] = &[
+    (
+        "Ready",
+        "string",
+        0,
+        r#".status.conditions[?(@.type=="Ready")].status"#,
+        "Whether the machine runs and has its address",
+    ),
+    (
+        "Reason",
+        "string",
+        0,
+        r#".status.conditions[?(@.type=="Ready")].reason"#,
+        "Why it is ready or not",
+    ),
+    (
+        "State",
+        "string",
+        0,
+        ".status.instances[0].state",
+        "State of the machine in the cloud's own word",
+    ),
+    ("Instance", "string", 0, ".status.instanceIds[0]", "Id of the machine"),
+    ("Domain", "string", 0, ".spec.domainName", "Domain name"),
+    ("Region", "string", 1, ".spec.region", "Region"),
+    (
+        "Type",
+        "string",
+        1,
+        ".status.instances[0].instanceType",
+        "Instance type that was taken",
+    ),
+    (
+        "Address",
+        "string",
+        1,
+        ".status.instances[0].publicIpAddresses[0]",
+        "Public address",
+    ),
+    (
+        "Message",
+        "string",
+        1,
+        r#".status.conditions[?(@.type=="Ready")].message"#,
+        "What happened and what to do",
+    ),
+    ("Age", "date", 0, ".metadata.creationTimestamp", "Age of the object"),
+];
+
 /// The CRD as it is installed.
 pub fn crd() -> Result<CustomResourceDefinition, BuildCrd> {
     let mut crd = serde_json::to_value(PaiInstance::crd())?;
+    let columns: Vec<Value> = COLUMNS
+        .iter()
+        .map(|(name, kind, priority, path, description)| {
+            json!({ "name": name, "type": kind, "priority": priority, "jsonPath": path, "description": description })
+        })
+        .collect();
+    let version = crd
+        .pointer_mut("/spec/versions/0")
+        .ok_or_else(|| BuildCrd::NoSuchPlace("versions[0]".to_owned()))?;
+    insert(version, "additionalPrinterColumns", json!(columns));
     let schema = crd
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .ok_or_else(|| BuildCrd::NoSuchPlace("openAPIV3Schema".to_owned()))?;
@@ -118,7 +181,9 @@ fn complete_status(schema: &mut Value) -> Result<(), BuildCrd> {
 
 /// The schema of the property at `path`, from the root of the object.
 fn property<'a>(schema: &'a mut Value, path: &[&str]) -> Result<&'a mut Value, BuildCrd> {
-    let pointer: String = path.iter().map(|name| format!("/properties/{name}")).collect();
+    let pointer = path
+        .iter()
+        .fold(String::new(), |pointer, name| pointer + "/properties/" + name);
     schema
         .pointer_mut(&pointer)
         .ok_or_else(|| BuildCrd::NoSuchPlace(path.join(".")))

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::PaiInstanceStatus;
 
-/// One PAI instance: a paid virtual machine of Tencent Cloud with a domain name.
-///
-/// Applying the object buys the machine, exactly once; deleting it terminates the machine
-/// (see `spec.deletionPolicy`). The parameters are those of the cloud's CreatePaiInstance.
+/// The machine to buy: the parameters of the cloud's CreatePaiInstance, and what becomes of it on deletion.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "pai.tencentcloud.io",
@@ -26,45 +23,7 @@ use super::status::PaiInstanceStatus;
     derive = "PartialEq",
     selectable = ".spec.region",
     selectable = ".spec.domainName",
-    doc = "One PAI instance: a paid virtual machine of Tencent Cloud with a domain name. Applying the object buys the machine, exactly once; deleting it terminates the machine (see spec.deletionPolicy).",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
-    printcolumn(
-        name = "State",
-        type_ = "string",
-        json_path = ".status.instances[0].state",
-        description = "the cloud's own word"
-    ),
-    printcolumn(name = "Instance", type_ = "string", json_path = ".status.instanceIds[0]"),
-    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domainName"),
-    printcolumn(name = "Region", type_ = "string", json_path = ".spec.region", priority = 1),
-    printcolumn(
-        name = "Type",
-        type_ = "string",
-        json_path = ".status.instances[0].instanceType",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Address",
-        type_ = "string",
-        json_path = ".status.instances[0].publicIpAddresses[0]",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    doc = "One PAI instance: a paid virtual machine of Tencent Cloud with a domain name. Applying the object buys the machine, exactly once; deleting it terminates the machine (see spec.deletionPolicy)."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PaiInstanceSpec {

@@ -180,6 +180,7 @@ async fn terminate(
             });
             Ok(Outcome::Again(Duration::ZERO))
         }
+        Err(CallError::RateLimited { retry_after }) if marked.is_none() => Ok(Outcome::Again(retry_after)),
         Err(error) => {
             warn!(uid = seen.uid(), id, %error, "termination not accepted");
             let problem = Problem::refused_terminate(id, &error);
@@ -201,7 +202,7 @@ async fn terminate(
 /// Whether the cloud certainly did not act on the call. `InternalError.TradeUnknownError` is the case where it may have.
 fn was_not_carried_out(error: &CallError) -> bool {
     match error {
-        CallError::NotSent { .. } => true,
+        CallError::NotSent { .. } | CallError::RateLimited { .. } => true,
         CallError::Refused { error, .. } => !error.code.starts_with("Internal"),
         CallError::NoAnswer { .. } | CallError::Garbled { .. } => false,
     }

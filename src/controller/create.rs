@@ -177,18 +177,17 @@ async fn buy(
     purchase: Purchase,
     signed: SignedCreate,
 ) -> Duration {
-    let closed = match gate(&context, &purchase) {
-        Err(why) => Closed::not_sent(why),
-        Ok(()) => {
-            info!(
-                uid = purchase.uid,
-                attempt = purchase.attempt.id,
-                ordinal = purchase.attempt.ordinal,
-                "sending the create"
-            );
-            let result = context.cloud.send_create(signed).await;
-            Closed::judged(&result, &purchase)
-        }
+    let closed = if let Err(why) = gate(&context, &purchase) {
+        Closed::not_sent(why)
+    } else {
+        info!(
+            uid = purchase.uid,
+            attempt = purchase.attempt.id,
+            ordinal = purchase.attempt.ordinal,
+            "sending the create"
+        );
+        let result = context.cloud.send_create(signed).await;
+        Closed::judged(&result, &purchase)
     };
     context.metrics.created(&closed.state);
     // The log is the second place where the ids stand, in case the API server never takes them.
@@ -274,7 +273,7 @@ impl Closed {
     fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) {
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
-        attempt.request_id = self.request_id.clone();
+        attempt.request_id.clone_from(&self.request_id);
         attempt.reason = self
             .reason
             .as_deref()
@@ -291,7 +290,7 @@ impl Closed {
             }
         }
         if self.state == AttemptState::Created {
-            status.request_id = self.request_id.clone();
+            status.request_id.clone_from(&self.request_id);
         }
         record::apply(&report, status, purchase.generation, now);
     }
@@ -356,7 +355,7 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
                 return;
             }
             Err(error) => {
-                warn!(uid = purchase.uid, %error, "the object cannot be read to write the outcome: trying again")
+                warn!(uid = purchase.uid, %error, "the object cannot be read to write the outcome: trying again");
             }
         }
         tokio::time::sleep(context.clock.jittered(pause)).await;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::observe::Observe;
 use super::problem::Problem;
-use super::references::{Denied, denied};
+use super::references::{Denied, denied, how_to_allow};
 use crate::api::Reason;
 use crate::tencent::{Credentials, SecretId};
 
@@ -66,11 +66,11 @@ impl CredentialsReader {
                         .ok_or_else(|| missing(namespace, name)));
                 }
                 Some(Denied::NotFound) => Err(missing(namespace, name)),
-                Some(Denied::Forbidden { how_to_allow }) => Err(Problem::new(
+                Some(Denied::Forbidden { service_account }) => Err(Problem::new(
                     Reason::CredentialsForbidden,
                     format!(
                         "The operator may not read the Secret {namespace}/{name}; nothing was bought. Allow it: {}",
-                        how_to_allow("secret", name, namespace)
+                        how_to_allow(&service_account, "secrets", namespace, name)
                     ),
                 )),
                 None => return Err(Observe::ReadReference(Box::new(error))),

@@ -153,7 +153,7 @@ impl Report {
 }
 
 /// How often an object at rest is looked at where no other time is due. Source: our choice.
-pub const SLOW: Duration = Duration::from_secs(300);
+pub const SLOW: Duration = Duration::from_mins(5);
 
 /// The one step that follows from what was observed.
 pub fn decide(seen: &Observed, now: Timestamp) -> Step {
@@ -223,14 +223,14 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         return Step::Report(Report::problem(problem, Retry::of(problem.reason).look_again()));
     }
     if let Some(Err(problem)) = &seen.create_inputs {
-        return Step::Report(Report::problem(problem, Duration::from_secs(60)));
+        return Step::Report(Report::problem(problem, Duration::from_mins(1)));
     }
     if let Some(hold) = &seen.recollection.hold
         && hold.inputs == seen.inputs
         && now < hold.until
     {
         let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
-        return Step::Wait(left.min(Duration::from_secs(60)));
+        return Step::Wait(left.min(Duration::from_mins(1)));
     }
     if seen
         .status

@@ -18,7 +18,7 @@ use crate::tencent::{Instance, InstanceState};
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
 /// How long the return of a prepaid machine may take to show before a person is asked. Source: our choice.
-const RETURN_TAKES: Duration = Duration::from_secs(300);
+const RETURN_TAKES: Duration = Duration::from_mins(5);
 
 /// What remains to be done about one machine.
 enum Fate {
@@ -190,7 +190,7 @@ fn unanswered(id: &str, state: &str) -> Report {
                 "The return of the prepaid machine {id} was asked for once and it is still {state}; it is not asked again, because a second \
                  call could destroy it for good. Return it in the console, or set spec.deletionPolicy to Retain to leave it running and billed."
             ),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
         )
     }
 }

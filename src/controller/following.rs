@@ -15,7 +15,7 @@ pub const FRESH: Duration = Duration::from_secs(3);
 
 /// How long an id may stay unlisted after its create before it counts as missing. Source: reliability step 16; the API promises no
 /// read-after-write.
-pub const GRACE: Duration = Duration::from_secs(15 * 60);
+pub const GRACE: Duration = Duration::from_mins(15);
 
 /// How far apart the two empty looks must be that show a machine is gone. Source: reliability section 3.
 pub const ABSENT_FOR: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
 /// The last look failed. It says nothing about the machine, unless a person must act.
 fn unreadable(problem: &Problem) -> Report {
     let retry = Retry::of(problem.reason);
-    let mut report = Report::problem(problem, retry.look_again().min(Duration::from_secs(60)));
+    let mut report = Report::problem(problem, retry.look_again().min(Duration::from_mins(1)));
     if !problem.reason.needs_a_person() {
         report.ready = Readiness::AsBefore;
         report.next = Duration::from_secs(15);
@@ -127,7 +127,7 @@ fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
                     seen.object.spec.credentials_ref.name
                 ),
             ),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
         ),
         View::Gone => gone(
             id,

@@ -21,10 +21,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::join_all;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::predicates::PredicateConfig;
+
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::DefaultBackoff;
-use kube::runtime::{Controller, Predicate, WatchStreamExt, predicates, watcher};
+use kube::runtime::{Controller, Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Api, Client, Resource};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -231,6 +231,7 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
 }
 
 /// When to repeat a failed pass. A conflict means that somebody else wrote: look again at once.
+#[allow(clippy::needless_pass_by_value)] // kube's signature
 fn error_policy(object: Arc<PaiInstance>, error: &Pass, context: Arc<Context>) -> Action {
     let uid = object.meta().uid.clone().unwrap_or_default();
     if error.category() == "conflict" {

@@ -214,7 +214,7 @@ fn note_absences(context: &Context, seen: &mut Observed) {
     context
         .memory
         .update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| {
-            known.absent_since = absent_since
+            known.absent_since = absent_since;
         });
 }
 

@@ -51,17 +51,17 @@ impl Retry {
         match self {
             Self::Soon => doubled(1, 300),
             Self::Minutes => doubled(60, 600),
-            Self::WhenMended => Duration::from_secs(300),
-            Self::WhenEdited => Duration::from_secs(3600),
+            Self::WhenMended => Duration::from_mins(5),
+            Self::WhenEdited => Duration::from_hours(1),
         }
     }
 
     /// How soon to look again whether something was mended; never later than the next try.
     pub fn look_again(self) -> Duration {
         match self {
-            Self::Soon | Self::Minutes => Duration::from_secs(300),
-            Self::WhenMended => Duration::from_secs(60),
-            Self::WhenEdited => Duration::from_secs(3600),
+            Self::Soon | Self::Minutes => Duration::from_mins(5),
+            Self::WhenMended => Duration::from_mins(1),
+            Self::WhenEdited => Duration::from_hours(1),
         }
     }
 }
@@ -115,6 +115,10 @@ impl Problem {
                 );
                 Self::new(reason, text)
             }
+            CallError::RateLimited { .. } => Self::new(
+                Reason::CloudThrottled,
+                "The machine was not looked at, to stay within the cloud's rate limits. It is tried again by itself.",
+            ),
             other => Self::new(
                 Reason::CloudUnavailable,
                 format!("The machine cannot be looked at: {other}. It is tried again by itself."),

@@ -29,8 +29,8 @@ pub enum Denied {
     NotFound,
     /// RBAC does not let us.
     Forbidden {
-        /// The command that allows it, for a kind, a name and a namespace.
-        how_to_allow: Box<dyn Fn(&str, &str, &str) -> String + Send>,
+        /// Our service account as `namespace:name`.
+        service_account: String,
     },
 }
 
@@ -39,20 +39,19 @@ pub fn denied(error: &kube::Error) -> Option<Denied> {
     let kube::Error::Api(status) = error else { return None };
     match status.code {
         404 => Some(Denied::NotFound),
-        403 => {
-            let account = service_account(&status.message);
-            let how_to_allow = move |kind: &str, name: &str, namespace: &str| {
-                format!(
-                    "kubectl create role pai-read-{name} -n {namespace} --verb=get --resource={kind}s --resource-name={name} && \
-                     kubectl create rolebinding pai-read-{name} -n {namespace} --role=pai-read-{name} --serviceaccount={account}"
-                )
-            };
-            Some(Denied::Forbidden {
-                how_to_allow: Box::new(how_to_allow),
-            })
-        }
+        403 => Some(Denied::Forbidden {
+            service_account: service_account(&status.message),
+        }),
         _ => None,
     }
+}
+
+/// The command by which the owner of a namespace lets the operator read one object. `resource` is `secrets` or `configmaps`.
+pub fn how_to_allow(service_account: &str, resource: &str, namespace: &str, name: &str) -> String {
+    format!(
+        "kubectl create role pai-read-{name} -n {namespace} --verb=get --resource={resource} --resource-name={name} && \
+         kubectl create rolebinding pai-read-{name} -n {namespace} --role=pai-read-{name} --serviceaccount={service_account}"
+    )
 }
 
 /// Our own service account as `namespace:name`, from the API server's words "User \"system:serviceaccount:…\"".
@@ -172,8 +171,8 @@ enum Source {
 impl Source {
     fn kind(self) -> (&'static str, &'static str) {
         match self {
-            Self::ConfigMap => ("ConfigMap", "configmap"),
-            Self::Secret => ("Secret", "secret"),
+            Self::ConfigMap => ("ConfigMap", "configmaps"),
+            Self::Secret => ("Secret", "secrets"),
         }
     }
 }
@@ -230,11 +229,11 @@ async fn read(
                     "There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute."
                 ),
             ),
-            Some(Denied::Forbidden { how_to_allow }) => Problem::new(
+            Some(Denied::Forbidden { service_account }) => Problem::new(
                 Reason::ReferenceForbidden,
                 format!(
                     "The operator may not read the {kind} {namespace}/{name} ({field}); nothing was sent. Allow it: {}",
-                    how_to_allow(resource, name, namespace)
+                    how_to_allow(&service_account, resource, namespace, name)
                 ),
             ),
             None => return Err(Observe::ReadReference(Box::new(error))),

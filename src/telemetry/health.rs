@@ -39,7 +39,7 @@ impl Health {
     pub fn missing(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
         let heard = self.heard_from_api.lock().ok().and_then(|heard| *heard);
-        if !heard.is_some_and(|heard| heard.elapsed() < SILENCE) {
+        if heard.is_none_or(|heard| heard.elapsed() >= SILENCE) {
             missing.push("no answer from the API server about the Lease in the last 30 s");
         }
         if self.leading.is_cancelled() && !self.listed.is_cancelled() {

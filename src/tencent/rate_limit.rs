@@ -23,9 +23,9 @@ const MAX_HALVINGS: u32 = 3;
 /// After this long without another refusal the rate doubles again.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
-const SPREAD: Duration = Duration::from_secs(60);
+const SPREAD: Duration = Duration::from_mins(1);
 /// A key that was not used for this long is forgotten; by then a throttled one has recovered.
-const FORGET: Duration = Duration::from_secs(600);
+const FORGET: Duration = Duration::from_mins(10);
 
 /// The limits of one process, shared by all its workers.
 #[derive(Debug, Default)]
