@@ -1,0 +1,459 @@
+//! `make up` and `make down`: the stack in the background, under `target/local`. The one place
+//! where processes survive the harness. Must not touch what already runs well, and must not signal
+//! a process that merely got the number of one of ours.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::controlplane::Layout;
+use crate::ports::Port;
+use crate::process::{self, Lifetime, Process, tail};
+use crate::release::Release;
+use crate::simulator::Account;
+use crate::stack::{SECRET_NAME, values_for_cloud};
+use crate::toolchain::{self, Tool, say};
+use crate::{Error, operator, programs, simulator, wait_until};
+
+const ETCD: &str = "etcd";
+const APISERVER: &str = "kube-apiserver";
+const CONTROLLERS: &str = "kube-controller-manager";
+const SIMULATOR: &str = "simulator";
+const OPERATOR: &str = "operator";
+
+/// Longest wait for readiness and leadership after a start, as in the tests.
+const LEADS: Duration = Duration::from_secs(90);
+
+/// How long `down` lets the operator finish: the chart's grace period.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What the person asked for. `None` keeps what the last `up` was told, until `down`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wishes {
+    /// Address of the cloud for every service; empty for the stand-in cloud.
+    pub cloud: Option<String>,
+    /// `ID:KEY[:TOKEN]` for the credentials Secret.
+    pub account: Option<String>,
+    /// More arguments for the operator, separated by blanks.
+    pub operator_args: Option<String>,
+    /// More arguments for the stand-in cloud, separated by blanks.
+    pub simulator_args: Option<String>,
+}
+
+impl Wishes {
+    /// Reads `CLOUD`, `CLOUD_ACCOUNT`, `OPERATOR_ARGS` and `SIMULATOR_ARGS`.
+    pub fn from_env() -> Self {
+        let read = |name: &str| std::env::var(name).ok();
+        Self {
+            cloud: read("CLOUD"),
+            account: read("CLOUD_ACCOUNT"),
+            operator_args: read("OPERATOR_ARGS"),
+            simulator_args: read("SIMULATOR_ARGS"),
+        }
+    }
+
+    fn or(self, before: Self) -> Self {
+        Self {
+            cloud: self.cloud.or(before.cloud),
+            account: self.account.or(before.account),
+            operator_args: self.operator_args.or(before.operator_args),
+            simulator_args: self.simulator_args.or(before.simulator_args),
+        }
+    }
+}
+
+/// A process of the stack. The start time tells it from a later process with its number.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Known {
+    pid: u32,
+    born: String,
+}
+
+/// `target/local/state.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    ports: BTreeMap<String, u16>,
+    processes: BTreeMap<String, Known>,
+    wishes: Wishes,
+    operator_args: Vec<String>,
+    operator_starts: u32,
+}
+
+struct Local {
+    folder: PathBuf,
+    state: State,
+    _lock: File,
+}
+
+/// Starts what is not running, writes `target/local/env`, and returns its path once the operator is
+/// ready and leads.
+pub fn up(wishes: Wishes) -> Result<PathBuf, Error> {
+    let mut local = Local::open()?;
+    local.state.wishes = wishes.or(std::mem::take(&mut local.state.wishes));
+    local.reserve_ports()?;
+    let layout = local.layout();
+    local.control_plane(&layout)?;
+    local.cloud()?;
+    let release = release();
+    local.install(&layout, &release)?;
+    local.operator(&layout, &release)?;
+    local.write_env(&layout)
+}
+
+/// Ends everything that `up` started and removes its files.
+pub fn down() -> Result<(), Error> {
+    let local = Local::open()?;
+    local.stop(OPERATOR, GRACE)?;
+    for name in [SIMULATOR, CONTROLLERS, APISERVER, ETCD] {
+        local.stop(name, Duration::ZERO)?;
+    }
+    fs::remove_dir_all(&local.folder)
+        .map_err(Error::io(format!("removing {}", local.folder.display())))?;
+    say("the local stack is down");
+    Ok(())
+}
+
+fn release() -> Release {
+    Release {
+        name: "pai-operator".into(),
+        namespace: "pai-system".into(),
+    }
+}
+
+impl Local {
+    fn open() -> Result<Self, Error> {
+        let folder = programs::root().join("target/local");
+        fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
+        // Beside the folder, which `down` removes.
+        let lock = toolchain::lock(&programs::root().join("target/local.lock"))?;
+        let file = folder.join("state.json");
+        let state = match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| Error::Other(format!("{}: {error}", file.display())))?,
+            Err(_) => State::default(),
+        };
+        Ok(Self {
+            folder,
+            state,
+            _lock: lock,
+        })
+    }
+
+    fn save(&self) -> Result<(), Error> {
+        let file = self.folder.join("state.json");
+        fs::write(&file, format!("{:#}\n", json!(self.state)))
+            .map_err(Error::io(format!("writing {}", file.display())))
+    }
+
+    /// Ports are kept from one `up` to the next, so that addresses in `env` stay true.
+    fn reserve_ports(&mut self) -> Result<(), Error> {
+        let mut held = Vec::new();
+        for name in [ETCD, "etcd-peer", APISERVER, SIMULATOR, "metrics", "health"] {
+            if !self.state.ports.contains_key(name) {
+                let port = Port::reserve()?;
+                self.state.ports.insert(name.into(), port.number());
+                held.push(port);
+            }
+        }
+        self.save()
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        self.state.ports.get(name).copied().unwrap_or_default()
+    }
+
+    fn layout(&self) -> Layout {
+        Layout {
+            folder: self.folder.join("cluster"),
+            etcd_port: self.port(ETCD),
+            peer_port: self.port("etcd-peer"),
+            api_port: self.port(APISERVER),
+        }
+    }
+
+    fn log_of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    fn pid(&self, name: &str) -> Option<u32> {
+        let known = self.state.processes.get(name)?;
+        (born(known.pid).as_ref() == Some(&known.born)).then_some(known.pid)
+    }
+
+    fn remember(&mut self, name: &str, process: &Process) -> Result<(), Error> {
+        let pid = process.pid();
+        let born = born(pid).ok_or_else(|| Error::Other(format!("{name} ended at once")))?;
+        self.state
+            .processes
+            .insert(name.into(), Known { pid, born });
+        self.save()
+    }
+
+    fn control_plane(&mut self, layout: &Layout) -> Result<(), Error> {
+        layout.prepare()?;
+        let mut started = Vec::new();
+        if self.pid(ETCD).is_none() {
+            say("starting etcd");
+            let etcd = layout.start_etcd(Lifetime::Detached)?;
+            self.remember(ETCD, &etcd)?;
+            started.push(etcd);
+        }
+        if self.pid(APISERVER).is_none() {
+            say("starting kube-apiserver");
+            let apiserver = layout.start_apiserver(Lifetime::Detached)?;
+            self.remember(APISERVER, &apiserver)?;
+            started.push(apiserver);
+        }
+        layout.wait_ready(&|| started.iter().try_for_each(Process::check_alive))?;
+        if self.pid(CONTROLLERS).is_none() {
+            say("starting kube-controller-manager");
+            let controllers = layout.start_controllers(Lifetime::Detached)?;
+            self.remember(CONTROLLERS, &controllers)?;
+        }
+        Ok(())
+    }
+
+    fn own_cloud(&self) -> bool {
+        self.state
+            .wishes
+            .cloud
+            .as_deref()
+            .unwrap_or_default()
+            .is_empty()
+    }
+
+    fn simulator_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port(SIMULATOR))
+    }
+
+    /// The account in the Secret. The stand-in cloud knows it, and the default one.
+    fn account(&self) -> Result<Account, Error> {
+        match self.state.wishes.account.as_deref() {
+            None | Some("") => Ok(Account::default()),
+            Some(text) => Account::parse(text),
+        }
+    }
+
+    /// Starts the stand-in cloud unless another one is to be used. One that runs stays: the other
+    /// address may well be a proxy in front of it.
+    fn cloud(&mut self) -> Result<(), Error> {
+        if !self.own_cloud() || self.pid(SIMULATOR).is_some() {
+            return Ok(());
+        }
+        say("starting the stand-in cloud");
+        let mut accounts = vec![Account::default()];
+        let account = self.account()?;
+        if !accounts.contains(&account) {
+            accounts.push(account);
+        }
+        let extra = words(self.state.wishes.simulator_args.as_deref());
+        let process = simulator::launch(
+            self.port(SIMULATOR),
+            &accounts,
+            &extra,
+            &self.log_of(SIMULATOR),
+            Lifetime::Detached,
+        )?;
+        self.remember(SIMULATOR, &process)
+    }
+
+    fn install(&self, layout: &Layout, release: &Release) -> Result<(), Error> {
+        say("installing the chart");
+        let cloud = match &self.state.wishes.cloud {
+            Some(cloud) if !cloud.is_empty() => cloud.clone(),
+            _ => self.simulator_url(),
+        };
+        let more = json!({
+            "extraArgs": words(self.state.wishes.operator_args.as_deref()),
+            "references": {"namespaces": ["default"], "secretNames": SECRETS, "configMapNames": CONFIG_MAPS},
+        });
+        release.install(layout, &[values_for_cloud(&cloud), more])?;
+        let secret = self.account()?.secret("default", SECRET_NAME).to_string();
+        layout
+            .kubectl(
+                &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+                &secret,
+            )
+            .ok()
+            .map(drop)
+    }
+
+    /// Starts the operator if it does not run, or runs with other arguments than the installed
+    /// Deployment says.
+    fn operator(&mut self, layout: &Layout, release: &Release) -> Result<(), Error> {
+        let running = self.pid(OPERATOR).is_some();
+        let deployed = release.pod(layout)?.args;
+        if running && deployed == self.state.operator_args {
+            return self.wait_for_operator(layout, None);
+        }
+        if running {
+            say("restarting the operator with its new arguments");
+            self.stop(OPERATOR, GRACE)?;
+        } else {
+            say("starting the operator");
+        }
+        let pod_name = format!("{}-local-{}", release.name, self.state.operator_starts);
+        let started = operator::launch(
+            layout,
+            release,
+            &pod_name,
+            (self.port("metrics"), self.port("health")),
+            self.log_of(OPERATOR),
+            Lifetime::Detached,
+        )?;
+        self.state.operator_starts += 1;
+        self.state.operator_args = deployed;
+        self.remember(OPERATOR, &started.process)?;
+        self.wait_for_operator(layout, Some(&started))
+    }
+
+    fn wait_for_operator(
+        &self,
+        layout: &Layout,
+        started: Option<&operator::Running>,
+    ) -> Result<(), Error> {
+        let mut dead = None;
+        let result = wait_until("the operator to be ready and to lead", LEADS, || {
+            if let Some(Err(error)) = started.map(|running| running.process.check_alive()) {
+                dead = Some(error);
+                return Ok(());
+            }
+            operator::probe_ready(self.port("health"))?;
+            match started {
+                Some(running) => operator::probe_leads(layout, &running.args, &running.pod_name),
+                None => Ok(()),
+            }
+        });
+        dead.map_or(result, Err).map_err(|error| {
+            let log = tail(&self.log_of(OPERATOR), 20);
+            Error::Other(format!("{error}\nthe operator's last lines:\n{log}"))
+        })
+    }
+
+    fn stop(&self, name: &str, patience: Duration) -> Result<(), Error> {
+        let Some(pid) = self.pid(name) else {
+            return Ok(());
+        };
+        let gone = || match self.pid(name) {
+            None => Ok(()),
+            Some(pid) => Err(format!("process {pid}")),
+        };
+        if !patience.is_zero() {
+            process::signal(pid, "TERM")?;
+            if wait_until(name, patience, gone).is_ok() {
+                return Ok(());
+            }
+            say(&format!(
+                "{name} did not end within {} s; killing it",
+                patience.as_secs()
+            ));
+        }
+        let _ = process::signal_group(pid, "KILL");
+        wait_until(&format!("the end of {name}"), Duration::from_secs(20), gone)
+    }
+
+    fn write_env(&self, layout: &Layout) -> Result<PathBuf, Error> {
+        let bin = self.folder.join("bin");
+        fs::create_dir_all(&bin).map_err(Error::io("creating target/local/bin"))?;
+        for tool in [Tool::Kubectl, Tool::Helm] {
+            let link = bin.join(tool.name());
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(toolchain::path(tool)?, &link)
+                .map_err(Error::io(format!("linking {}", tool.name())))?;
+        }
+        let simulator = if self.pid(SIMULATOR).is_some() {
+            self.simulator_url()
+        } else {
+            String::new()
+        };
+        let pid = self.pid(OPERATOR).unwrap_or_default();
+        let text = format!(
+            "# Written by `make up`; read it with `. target/local/env`.\n\
+             export KUBECONFIG={}\n\
+             export SIMULATOR_URL={simulator}\n\
+             export OPERATOR_PID={pid}\n\
+             export OPERATOR_LOG={}\n\
+             export OPERATOR_METRICS_URL=http://127.0.0.1:{}/metrics\n\
+             export OPERATOR_HEALTH_URL=http://127.0.0.1:{}\n\
+             export PATH={}:\"$PATH\"\n",
+            quote(&layout.kubeconfig()),
+            quote(&self.log_of(OPERATOR)),
+            self.port("metrics"),
+            self.port("health"),
+            quote(&bin),
+        );
+        let file = self.folder.join("env");
+        fs::write(&file, text).map_err(Error::io(format!("writing {}", file.display())))?;
+        say(&format!(
+            "the local stack is up; `. {}` sets KUBECONFIG and PATH",
+            file.display()
+        ));
+        Ok(file)
+    }
+}
+
+/// Secrets of namespace `default` that the local operator may read: those of `deploy/samples`.
+pub(crate) const SECRETS: [&str; 3] = [SECRET_NAME, "pai-test-login", "pai-init-script"];
+
+/// `ConfigMaps` likewise.
+pub(crate) const CONFIG_MAPS: [&str; 1] = ["pai-init-script"];
+
+fn words(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn quote(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+/// When a process was started, in the system's own unit; `None` if it does not run.
+///
+/// Field 22 of `/proc/PID/stat`, counted from behind the parenthesised name. A zombie has ended.
+fn born(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    if *fields.first()? == "Z" {
+        return None;
+    }
+    fields.get(19).map(|field| (*field).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_asked_for_stays_as_it_was() {
+        let before = Wishes {
+            cloud: Some("http://a".into()),
+            operator_args: Some("--x".into()),
+            ..Wishes::default()
+        };
+        let asked = Wishes {
+            operator_args: Some(String::new()),
+            ..Wishes::default()
+        };
+        let now = asked.or(before);
+        assert_eq!(now.cloud.as_deref(), Some("http://a"));
+        assert_eq!(now.operator_args.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_running_process_has_a_birth_and_an_absent_one_has_none() {
+        assert!(born(std::process::id()).is_some());
+        assert!(born(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn paths_survive_the_shell() {
+        assert_eq!(quote(Path::new("/a b/c'd")), "'/a b/c'\\''d'");
+    }
+}
