@@ -4,6 +4,8 @@ pub mod act;
 pub mod create;
 pub mod credentials;
 pub mod decide;
+#[cfg(test)]
+mod decide_table;
 pub mod deletion;
 pub mod events;
 pub mod following;
