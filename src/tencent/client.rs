@@ -355,3 +355,6 @@ fn headers(
     }
     headers
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,13 +142,13 @@ pub struct Instance {
     #[serde(default, deserialize_with = "lenient::text")]
     pub instance_type: Option<String>,
     /// Where it stands.
-    #[serde(default, deserialize_with = "lenient::value")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub placement: Placement,
     /// Billing.
     #[serde(default, deserialize_with = "lenient::text")]
     pub instance_charge_type: Option<String>,
     /// Public bandwidth.
-    #[serde(default, deserialize_with = "lenient::value")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub internet_accessible: Option<InternetAccessible>,
     /// Public addresses.
     #[serde(default, deserialize_with = "lenient::list")]
@@ -157,7 +157,7 @@ pub struct Instance {
     #[serde(default, deserialize_with = "lenient::list")]
     pub private_ip_addresses: Vec<String>,
     /// Network.
-    #[serde(default, deserialize_with = "lenient::value")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub virtual_private_cloud: Option<VirtualPrivateCloud>,
     /// Security groups.
     #[serde(default, deserialize_with = "lenient::list")]
