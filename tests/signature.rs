@@ -1,6 +1,14 @@
 //! Signature vectors: every vector of the fixture through each signer and checker that we have. Set
 //! `PAI_SIGNATURE_VECTORS` to run over another file of the same form.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
+)]
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;

@@ -197,7 +197,7 @@ impl Client {
         };
         let signed = self
             .sign(account, action, &request, 0, now)
-            .map_err(not_sent)?;
+            .map_err(|error| not_sent(&error))?;
         let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
         Ok(Reply {
             value: (),
@@ -227,7 +227,7 @@ impl Client {
         let signed_at = now.checked_add(asked.elapsed()).unwrap_or(now);
         let signed = self
             .sign(account, action, parameters, 0, signed_at)
-            .map_err(not_sent)?;
+            .map_err(|error| not_sent(&error))?;
         self.call(signed, open).await
     }
 
@@ -305,7 +305,7 @@ impl Client {
     }
 }
 
-fn not_sent(error: PrepareError) -> CallError {
+fn not_sent(error: &PrepareError) -> CallError {
     CallError::NotSent {
         reason: error.to_string(),
     }

@@ -171,3 +171,6 @@ fn shape(error: &serde_json::Error) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

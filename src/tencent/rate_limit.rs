@@ -23,9 +23,9 @@ const MAX_HALVINGS: u32 = 3;
 /// After this long without another refusal the rate doubles again.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
-const SPREAD: Duration = Duration::from_secs(60);
+const SPREAD: Duration = Duration::from_mins(1);
 /// A key that was not used for this long is forgotten; by then a throttled one has recovered.
-const FORGET: Duration = Duration::from_secs(600);
+const FORGET: Duration = Duration::from_mins(10);
 
 /// The limits of one process, shared by all its workers.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl RateLimits {
     /// step.
     pub fn throttled(&self, secret_id: &SecretId, region: &Region, action: Action, now: Instant) {
         self.with(secret_id, region, action, now, |bucket| {
-            bucket.throttled(now)
+            bucket.throttled(now);
         });
     }
 
@@ -290,7 +290,7 @@ mod tests {
     async fn a_refusal_by_the_cloud_slows_down_and_recovers() {
         let (limits, id, region) = keys();
         let full = most_in_one_second(&greedy(&limits, &id, &region, ACTION, 100));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         // Twenty answers that were under way together count once.
         for _ in 0..20 {
             limits.throttled(&id, &region, ACTION, Instant::now());

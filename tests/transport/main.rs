@@ -1,10 +1,19 @@
 //! The production transport against raw sockets: what certainly did not leave, what may have left, and that a create is
 //! one connection and one request whatever the other side does.
 
-use std::net::{Ipv4Addr, SocketAddr};
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
+)]
+
+mod server;
+
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,144 +24,16 @@ use pai_operator::tencent::{
     HeaderText, HttpRequest, HttpResponse, InstanceId, InternetAccessible, Region,
     ReqwestTransport, Sent, Transport, TransportFailure, TransportOptions, create_verdict,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use server::{Manner, Server, answer};
+
 /// Long enough for a busy machine: reached only where the other side never answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// For tests in which the deadline is what is tested.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
 const GOOD: &str = r#"{"Response":{"InstanceIdSet":["ins-1"],"RequestId":"r-1"}}"#;
-
-/// What the other side does with a connection.
-#[derive(Clone)]
-enum Manner {
-    /// Closes before it has read anything.
-    CloseAtOnce,
-    /// Lets the request arrive and resets without reading it.
-    Reset,
-    /// Writes these bytes before it has read anything, and waits for the end.
-    Greet(Vec<u8>),
-    /// Reads the request and closes.
-    CloseAfterRequest,
-    /// Reads the request and says nothing.
-    Silence,
-    /// Reads the request, writes these bytes and closes.
-    Say(Vec<u8>),
-    /// Reads the request, writes these bytes, and then the filler for ever.
-    SayForEver(Vec<u8>, Vec<u8>),
-    /// Reads the request and answers, keeping the connection open for the next one.
-    KeepAlive(Vec<u8>),
-}
-
-struct Server {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    requests: Arc<AtomicUsize>,
-}
-
-impl Server {
-    async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let server = Self {
-            address: listener.local_addr().unwrap(),
-            connections: Arc::default(),
-            requests: Arc::default(),
-        };
-        let (connections, requests) = (
-            Arc::clone(&server.connections),
-            Arc::clone(&server.requests),
-        );
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, manner.clone(), Arc::clone(&requests)));
-            }
-        });
-        server
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/", self.address)
-    }
-
-    /// Connections so far. A connection of our own goes last, so that none before it is missed.
-    async fn connections(&self) -> usize {
-        let before = self.connections.load(Ordering::SeqCst);
-        let _probe = TcpStream::connect(self.address).await.unwrap();
-        while self.connections.load(Ordering::SeqCst) == before {
-            tokio::task::yield_now().await;
-        }
-        self.connections.fetch_sub(1, Ordering::SeqCst) - 1
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
-    }
-}
-
-async fn serve(mut stream: TcpStream, manner: Manner, requests: Arc<AtomicUsize>) {
-    match &manner {
-        Manner::CloseAtOnce => return,
-        Manner::Reset => {
-            // Closing with unread bytes makes the kernel answer with a reset.
-            let mut first = [0; 1];
-            let _ = stream.peek(&mut first).await;
-            return;
-        }
-        Manner::Greet(bytes) => {
-            let _ = stream.write_all(bytes).await;
-            let mut rest = Vec::new();
-            let _ = stream.read_to_end(&mut rest).await;
-            return;
-        }
-        _ => {}
-    }
-    while read_request(&mut stream).await.is_some() {
-        requests.fetch_add(1, Ordering::SeqCst);
-        match &manner {
-            Manner::Silence => std::future::pending::<()>().await,
-            Manner::Say(bytes) => {
-                let _ = stream.write_all(bytes).await;
-                return;
-            }
-            Manner::SayForEver(bytes, filler) => {
-                let _ = stream.write_all(bytes).await;
-                while stream.write_all(filler).await.is_ok() {}
-                return;
-            }
-            Manner::KeepAlive(bytes) => {
-                let _ = stream.write_all(bytes).await;
-            }
-            _ => return,
-        }
-    }
-}
-
-/// Head and body of one request; none when the other side has closed.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut byte = [0; 1];
-    while !bytes.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).await.ok()? == 0 {
-            return None;
-        }
-        bytes.push(byte[0]);
-    }
-    let head = String::from_utf8(bytes).ok()?.to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).await.ok()?;
-    Some(head)
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}").into_bytes()
-}
 
 fn transport(allow_insecure: bool, connect_timeout: Duration) -> ReqwestTransport {
     ReqwestTransport::new(&TransportOptions {
