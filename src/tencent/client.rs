@@ -176,7 +176,9 @@ impl Client {
         let request = TerminateInstances {
             instance_ids: [id.clone()],
         };
-        let signed = self.sign(account, action, &request, 0, now).map_err(not_sent)?;
+        let signed = self
+            .sign(account, action, &request, 0, now)
+            .map_err(|error| not_sent(&error))?;
         let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
         Ok(Reply {
             value: (),
@@ -199,7 +201,9 @@ impl Client {
             .await
             .map_err(|retry_after| CallError::RateLimited { retry_after })?;
         let signed_at = now.checked_add(asked.elapsed()).unwrap_or(now);
-        let signed = self.sign(account, action, parameters, 0, signed_at).map_err(not_sent)?;
+        let signed = self
+            .sign(account, action, parameters, 0, signed_at)
+            .map_err(|error| not_sent(&error))?;
         self.call(signed, open).await
     }
 
@@ -276,7 +280,7 @@ impl Client {
     }
 }
 
-fn not_sent(error: PrepareError) -> CallError {
+fn not_sent(error: &PrepareError) -> CallError {
     CallError::NotSent {
         reason: error.to_string(),
     }
@@ -320,3 +324,6 @@ fn headers(
     }
     headers
 }
+
+#[cfg(test)]
+mod tests;

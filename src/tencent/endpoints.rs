@@ -148,14 +148,28 @@ fn parse(service: Service, text: &str, allow_insecure: bool) -> Result<Endpoint,
 mod tests {
     use super::*;
 
-    fn endpoints(root: &str, overrides: &[&str], insecure: bool) -> Result<Endpoints, InvalidEndpoint> {
+    /// Root, overrides, service, region, and the expected URL and host.
+    type Row = (
+        &'static str,
+        &'static [&'static str],
+        Service,
+        &'static str,
+        &'static str,
+        &'static str,
+    );
+
+    fn endpoints(
+        root: &str,
+        overrides: &[&str],
+        insecure: bool,
+    ) -> Result<Endpoints, InvalidEndpoint> {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
         Endpoints::new(root, &overrides, insecure)
     }
 
     #[test]
     fn the_host_follows_override_then_region_then_root() {
-        let rows: [(&str, &[&str], Service, &str, &str, &str); 8] = [
+        let rows: [Row; 8] = [
             (
                 DEFAULT_ROOT,
                 &[],

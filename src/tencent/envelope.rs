@@ -156,3 +156,6 @@ fn shape(error: &serde_json::Error) -> &'static str {
         serde_json::error::Category::Io | serde_json::error::Category::Syntax => "the body is not JSON",
     }
 }
+
+#[cfg(test)]
+mod tests;

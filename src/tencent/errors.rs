@@ -110,17 +110,20 @@ impl CallError {
 /// An error code as it may be shown and compared. Odd characters are replaced, not removed, so that no odd text turns
 /// into a code that we know.
 pub(super) fn clean_code(code: &str, redactor: &Redactor) -> String {
-    let visible: String = cut(code, MAX_LOOKED_AT)
+    let redacted = redactor.redact(cut(code, MAX_LOOKED_AT));
+    let visible: String = redacted
         .chars()
         .map(|c| if c.is_ascii_graphic() { c } else { '?' })
         .collect();
     cut(&redactor.redact(&visible), MAX_CODE_BYTES).to_owned()
 }
 
-/// Text of the cloud as it may be shown: one line without the call's secrets, cut to `limit` bytes.
+/// Text of the cloud as it may be shown: one line without the call's secrets, cut to `limit` bytes. Secrets are cut
+/// out both before and after control characters are: either may hide one.
 pub(super) fn clean_text(text: &str, limit: usize, redactor: &Redactor) -> String {
     let looked_at = cut(text, MAX_LOOKED_AT);
-    let visible: String = looked_at.chars().filter(|&c| !is_invisible(c)).collect();
+    let redacted = redactor.redact(looked_at);
+    let visible: String = redacted.chars().filter(|&c| !is_invisible(c)).collect();
     let redacted = redactor.redact(&visible);
     let kept = if looked_at.len() < text.len() {
         cut(&redacted, redacted.len().saturating_sub(SPLIT_SECRET))

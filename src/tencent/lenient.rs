@@ -16,6 +16,21 @@ where
     Ok(serde_json::from_value(found).unwrap_or_default())
 }
 
+/// An object, or its default. Derived readers of objects would take a list for one.
+pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let found = Value::deserialize(deserializer)?;
+    let found = if found.is_object() {
+        found
+    } else {
+        Value::Null
+    };
+    Ok(serde_json::from_value(found).unwrap_or_default())
+}
+
 /// A text that is not empty.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let found: Option<String> = value(deserializer)?;

@@ -10,6 +10,7 @@ pub mod cvm;
 pub mod endpoints;
 mod envelope;
 pub mod errors;
+pub mod instance_state;
 mod lenient;
 pub mod rate_limit;
 mod redact;
@@ -27,10 +28,12 @@ pub use autoscaling::{
 pub use client::{Client, PrepareError, Reply, SignedCreate};
 pub use credentials::{Account, Credentials, InvalidCredentials, SecretId};
 pub use cvm::{
-    DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, InstanceState, Tag, VirtualPrivateCloud,
+    DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag,
+    VirtualPrivateCloud,
 };
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use errors::{ApiError, CallError, Class, CreateVerdict, classify, create_verdict};
+pub use instance_state::InstanceState;
 pub use rate_limit::RateLimits;
 pub use region::{InvalidRegion, Region};
 pub use reqwest_transport::{BuildTransport, ReqwestTransport, TransportOptions};

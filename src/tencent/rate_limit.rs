@@ -71,7 +71,9 @@ impl RateLimits {
     /// The cloud answered `RequestLimitExceeded*`: pause for a second, then go on at half the rate, recovering step by
     /// step.
     pub fn throttled(&self, secret_id: &SecretId, region: &Region, action: Action, now: Instant) {
-        self.with(secret_id, region, action, now, |bucket| bucket.throttled(now));
+        self.with(secret_id, region, action, now, |bucket| {
+            bucket.throttled(now);
+        });
     }
 
     fn with<T>(
@@ -264,7 +266,7 @@ mod tests {
     async fn a_refusal_by_the_cloud_slows_down_and_recovers() {
         let (limits, id, region) = keys();
         let full = most_in_one_second(&greedy(&limits, &id, &region, ACTION, 100));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         // Twenty answers that were under way together count once.
         for _ in 0..20 {
             limits.throttled(&id, &region, ACTION, Instant::now());

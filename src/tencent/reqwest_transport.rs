@@ -42,7 +42,7 @@ impl Default for TransportOptions {
     }
 }
 
-/// The HTTP client cannot be set up, for instance because the machine has no CA certificates.
+/// The HTTP client cannot be set up. A machine without CA certificates shows only later: no TLS connection stands.
 #[derive(Debug, Error)]
 #[error("cannot set up the HTTPS client")]
 pub struct BuildTransport(#[source] reqwest::Error);
