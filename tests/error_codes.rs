@@ -8,9 +8,7 @@
     reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
 )]
 
-use pai_operator::tencent::errors::{
-    ApiError, CallError, Class, CreateVerdict, classify, create_verdict,
-};
+use pai_operator::tencent::errors::{ApiError, CallError, Class, CreateVerdict, classify, create_verdict};
 use pai_operator::tencent::{Action, CreatePaiInstanceReply, InstanceId, Reply, Service};
 use proptest::prelude::{ProptestConfig, proptest};
 
@@ -55,11 +53,7 @@ fn row(line: &'static str) -> Row {
         "broken_instance" => Class::BrokenInstance,
         other => panic!("unknown class {other}: {line}"),
     };
-    Row {
-        code,
-        actions,
-        class,
-    }
+    Row { code, actions, class }
 }
 
 fn action(name: &str) -> Action {
@@ -70,12 +64,7 @@ fn action(name: &str) -> Action {
 #[test]
 fn every_code_of_the_reference_has_its_class() {
     let mut wrong = Vec::new();
-    for Row {
-        code,
-        actions,
-        class,
-    } in reference()
-    {
+    for Row { code, actions, class } in reference() {
         for action in actions {
             let found = classify(action, code);
             if found != class {
@@ -105,11 +94,7 @@ fn codes_beyond_the_reference_follow_their_family() {
             "RequestSizeLimitExceeded.Brandnew",
             Class::Terminal,
         ),
-        (
-            Action::DescribeInstances,
-            "LimitExceeded.Brandnew",
-            Class::SlowRetry,
-        ),
+        (Action::DescribeInstances, "LimitExceeded.Brandnew", Class::SlowRetry),
         (
             Action::TerminateInstances,
             "UnsupportedOperation.Brandnew",
@@ -125,33 +110,17 @@ fn codes_beyond_the_reference_follow_their_family() {
             "UnsupportedOperation.InstanceStateShutdown",
             Class::WaitForState,
         ),
-        (
-            Action::TerminateInstances,
-            "OperationDenied.Brandnew",
-            Class::SlowRetry,
-        ),
+        (Action::TerminateInstances, "OperationDenied.Brandnew", Class::SlowRetry),
         (Action::TerminateInstances, "Brandnew", Class::SlowRetry),
         (Action::TerminateInstances, "", Class::SlowRetry),
-        (
-            Action::TerminateInstances,
-            "invalidparameter",
-            Class::SlowRetry,
-        ),
-        (
-            Action::CreatePaiInstance,
-            "Brandnew",
-            Class::UnknownOutcomeOnCreate,
-        ),
+        (Action::TerminateInstances, "invalidparameter", Class::SlowRetry),
+        (Action::CreatePaiInstance, "Brandnew", Class::UnknownOutcomeOnCreate),
         (
             Action::CreatePaiInstance,
             "InternalServerError",
             Class::UnknownOutcomeOnCreate,
         ),
-        (
-            Action::RenewInstances,
-            "Brandnew",
-            Class::UnknownOutcomeOnCreate,
-        ),
+        (Action::RenewInstances, "Brandnew", Class::UnknownOutcomeOnCreate),
     ];
     for (action, code, class) in rows {
         assert_eq!(classify(action, code), class, "{code} on {action}");
@@ -188,16 +157,8 @@ fn a_create_is_judged_by_the_first_certain_evidence() {
     };
     let rows = [
         ("an id", Ok(created(&["ins-1"])), ids(&["ins-1"])),
-        (
-            "two ids",
-            Ok(created(&["ins-1", "ins-2"])),
-            ids(&["ins-1", "ins-2"]),
-        ),
-        (
-            "neither ids nor error",
-            Ok(created(&[])),
-            CreateVerdict::Unknown,
-        ),
+        ("two ids", Ok(created(&["ins-1", "ins-2"])), ids(&["ins-1", "ins-2"])),
+        ("neither ids nor error", Ok(created(&[])), CreateVerdict::Unknown),
         (
             "not sent",
             Err(CallError::NotSent { reason: reason() }),
@@ -250,14 +211,8 @@ fn a_refused_create_is_judged_by_its_code() {
         ("InvalidParameter.InvalidCombination", Door(Terminal)),
         ("InvalidParameterValue", Door(Terminal)),
         ("InvalidParameterValue.InvalidInstanceType", Door(Terminal)),
-        (
-            "InvalidParameterValue.CvmConfigurationError",
-            Door(Terminal),
-        ),
-        (
-            "InvalidParameterValue.NoResourcePermission",
-            Door(Credentials),
-        ),
+        ("InvalidParameterValue.CvmConfigurationError", Door(Terminal)),
+        ("InvalidParameterValue.NoResourcePermission", Door(Credentials)),
         ("InvalidParameterConflict", Door(Terminal)),
         ("InvalidRequest", Door(Terminal)),
         ("InvalidAction", Door(Terminal)),
@@ -270,10 +225,7 @@ fn a_refused_create_is_judged_by_its_code() {
         ("InvalidPermission", Door(Terminal)),
         ("ResourceUnavailable.ZoneUnavailable", Door(SlowRetry)),
         ("RequestLimitExceeded", Door(Throttled)),
-        (
-            "RequestLimitExceeded.GlobalRegionUinLimitExceeded",
-            Door(Throttled),
-        ),
+        ("RequestLimitExceeded.GlobalRegionUinLimitExceeded", Door(Throttled)),
         // By business rules.
         ("ResourceInsufficient", Business),
         ("ResourceInsufficient.SpecifiedInstanceType", Business),
@@ -324,31 +276,19 @@ fn a_refused_create_is_judged_by_its_code() {
 /// A code that the reference knows must not both be refused for certain and leave the outcome open.
 #[test]
 fn class_and_verdict_do_not_contradict_each_other() {
-    for Row {
-        code,
-        actions,
-        class,
-    } in reference()
-    {
+    for Row { code, actions, class } in reference() {
         if !actions.contains(&Action::CreatePaiInstance) {
             continue;
         }
         match create_verdict(&refused(code)) {
             CreateVerdict::RefusedAtTheDoor(found) => assert_eq!(found, class, "{code}"),
             CreateVerdict::RefusedByBusiness => {
-                assert!(
-                    matches!(class, Class::SlowRetry | Class::Terminal),
-                    "{code}"
-                );
+                assert!(matches!(class, Class::SlowRetry | Class::Terminal), "{code}");
             }
             verdict => assert_eq!(verdict, CreateVerdict::Unknown, "{code}"),
         }
         if class == Class::UnknownOutcomeOnCreate {
-            assert_eq!(
-                create_verdict(&refused(code)),
-                CreateVerdict::Unknown,
-                "{code}"
-            );
+            assert_eq!(create_verdict(&refused(code)), CreateVerdict::Unknown, "{code}");
         }
     }
 }

@@ -55,15 +55,9 @@ fn vectors() -> Vec<Vector> {
         },
         PathBuf::from,
     );
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let file: File =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert!(
-        !file.vectors.is_empty(),
-        "{} holds no vectors",
-        path.display()
-    );
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file: File = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(!file.vectors.is_empty(), "{} holds no vectors", path.display());
     file.vectors
 }
 
@@ -75,15 +69,9 @@ impl Vector {
             "host" => self.host.as_str(),
             "x-tc-action" => self.action.as_str(),
             "x-tc-token" => self.token.as_deref().unwrap_or_default(),
-            other => panic!(
-                "{}: the vectors do not say what the header {other} holds",
-                self.name
-            ),
+            other => panic!("{}: the vectors do not say what the header {other} holds", self.name),
         };
-        self.signed_headers
-            .split(';')
-            .map(|name| (name, value(name)))
-            .collect()
+        self.signed_headers.split(';').map(|name| (name, value(name))).collect()
     }
 
     fn sign(&self) -> Signature {
@@ -119,9 +107,7 @@ fn the_operator_signs_every_vector() {
         // In this order the first difference explains the others.
         assert_eq!(signed.canonical_request, vector.canonical_request, "{name}");
         assert!(
-            vector
-                .string_to_sign
-                .contains(&format!("\n{}/", vector.date)),
+            vector.string_to_sign.contains(&format!("\n{}/", vector.date)),
             "{name}: the vector contradicts itself"
         );
         assert_eq!(signed.string_to_sign, vector.string_to_sign, "{name}");

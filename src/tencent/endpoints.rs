@@ -158,11 +158,7 @@ mod tests {
         &'static str,
     );
 
-    fn endpoints(
-        root: &str,
-        overrides: &[&str],
-        insecure: bool,
-    ) -> Result<Endpoints, InvalidEndpoint> {
+    fn endpoints(root: &str, overrides: &[&str], insecure: bool) -> Result<Endpoints, InvalidEndpoint> {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
         Endpoints::new(root, &overrides, insecure)
     }

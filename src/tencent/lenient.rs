@@ -23,11 +23,7 @@ where
     T: DeserializeOwned + Default,
 {
     let found = Value::deserialize(deserializer)?;
-    let found = if found.is_object() {
-        found
-    } else {
-        Value::Null
-    };
+    let found = if found.is_object() { found } else { Value::Null };
     Ok(serde_json::from_value(found).unwrap_or_default())
 }
 

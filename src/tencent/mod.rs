@@ -28,8 +28,7 @@ pub use autoscaling::{
 pub use client::{Client, PrepareError, Reply, SignedCreate};
 pub use credentials::{Account, Credentials, InvalidCredentials, SecretId};
 pub use cvm::{
-    DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag,
-    VirtualPrivateCloud,
+    DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag, VirtualPrivateCloud,
 };
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use errors::{ApiError, CallError, Class, CreateVerdict, classify, create_verdict};

@@ -20,9 +20,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pai_operator::tencent::reqwest_transport::MAX_REPLY_BYTES;
 use pai_operator::tencent::{
-    Account, CallError, Client, CreatePaiInstance, CreateVerdict, Credentials, Endpoints,
-    HeaderText, HttpRequest, HttpResponse, InstanceId, InternetAccessible, Region,
-    ReqwestTransport, Sent, Transport, TransportFailure, TransportOptions, create_verdict,
+    Account, CallError, Client, CreatePaiInstance, CreateVerdict, Credentials, Endpoints, HeaderText, HttpRequest,
+    HttpResponse, InstanceId, InternetAccessible, Region, ReqwestTransport, Sent, Transport, TransportFailure,
+    TransportOptions, create_verdict,
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -60,20 +60,14 @@ fn request(url: String, fresh_connection: bool, deadline: Duration) -> HttpReque
 }
 
 async fn send(url: String) -> Result<HttpResponse, TransportFailure> {
-    transport(true, PATIENCE)
-        .send(request(url, true, PATIENCE))
-        .await
+    transport(true, PATIENCE).send(request(url, true, PATIENCE)).await
 }
 
 fn assert_failure(name: &str, result: Result<HttpResponse, TransportFailure>, sent: Sent) {
     let failure = result.expect_err(name);
     assert_eq!(failure.sent, sent, "{name}: {}", failure.reason);
     for secret in ["hush", "PAI@Test123"] {
-        assert!(
-            !failure.reason.contains(secret),
-            "{name}: {}",
-            failure.reason
-        );
+        assert!(!failure.reason.contains(secret), "{name}: {}", failure.reason);
     }
 }
 
@@ -82,11 +76,7 @@ async fn without_a_connection_nothing_was_sent() {
     let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let refusing = unused.local_addr().unwrap();
     drop(unused);
-    assert_failure(
-        "refused",
-        send(format!("http://{refusing}/")).await,
-        Sent::No,
-    );
+    assert_failure("refused", send(format!("http://{refusing}/")).await, Sent::No);
     assert_failure(
         "no such name",
         send("http://no-such-host.invalid/".into()).await,
@@ -100,10 +90,7 @@ async fn without_tls_nothing_was_sent() {
     let rows = [
         ("closed", Manner::CloseAtOnce),
         ("reset", Manner::Reset),
-        (
-            "not TLS",
-            Manner::Greet(answer("400 Bad Request", "", "no TLS here")),
-        ),
+        ("not TLS", Manner::Greet(answer("400 Bad Request", "", "no TLS here"))),
         // Never answers the greeting: ended by the time-out for connecting, not by the deadline of the call.
         ("silent", Manner::Silence),
     ];
@@ -111,11 +98,7 @@ async fn without_tls_nothing_was_sent() {
         let server = Server::start(manner).await;
         let secure = transport(false, IMPATIENCE);
         let url = format!("https://{}/", server.address);
-        assert_failure(
-            name,
-            secure.send(request(url, true, PATIENCE)).await,
-            Sent::No,
-        );
+        assert_failure(name, secure.send(request(url, true, PATIENCE)).await, Sent::No);
         assert_eq!(server.requests(), 0, "{name}");
     }
 }
@@ -130,10 +113,7 @@ async fn a_black_hole_got_nothing() {
     let mut queue = Vec::new();
     while let Ok(stream) = tokio::time::timeout(IMPATIENCE, TcpStream::connect(address)).await {
         queue.push(stream.unwrap());
-        assert!(
-            queue.len() < 1000,
-            "the queue of a listening socket never fills here"
-        );
+        assert!(queue.len() < 1000, "the queue of a listening socket never fills here");
     }
     let impatient = transport(true, IMPATIENCE);
     let result = impatient
@@ -167,11 +147,7 @@ fn failures_after_connecting() -> Vec<(&'static str, Manner, Duration)> {
     vec![
         ("closed at once", Manner::CloseAtOnce, PATIENCE),
         ("reset", Manner::Reset, PATIENCE),
-        (
-            "closed after the request",
-            Manner::CloseAfterRequest,
-            PATIENCE,
-        ),
+        ("closed after the request", Manner::CloseAfterRequest, PATIENCE),
         ("silent", Manner::Silence, IMPATIENCE),
         ("cut body", Manner::Say(cut("")), PATIENCE),
         (
@@ -181,13 +157,7 @@ fn failures_after_connecting() -> Vec<(&'static str, Manner, Duration)> {
         ),
         (
             "cut chunks",
-            Manner::Say(
-                [
-                    head("Transfer-Encoding: chunked"),
-                    b"5\r\n{\"Res\r\n".to_vec(),
-                ]
-                .concat(),
-            ),
+            Manner::Say([head("Transfer-Encoding: chunked"), b"5\r\n{\"Res\r\n".to_vec()].concat()),
             PATIENCE,
         ),
         (
@@ -250,11 +220,7 @@ async fn answers_come_back_as_they_are() {
         assert!(status.starts_with(&response.status.to_string()), "{status}");
         assert_eq!(response.body, body, "{status}");
         assert_eq!(response.date.map(Timestamp::as_second), date, "{status}");
-        assert_eq!(
-            (server.connections().await, server.requests()),
-            (1, 1),
-            "{status}"
-        );
+        assert_eq!((server.connections().await, server.requests()), (1, 1), "{status}");
     }
     assert_eq!(elsewhere.connections().await, 0);
 }
@@ -265,10 +231,7 @@ async fn a_create_never_uses_a_connection_of_the_pool() {
     let transport = transport(true, PATIENCE);
     // Read, read: one connection. Create, create: one more each, though the first stands open.
     for (fresh, connections) in [(false, 1), (false, 1), (true, 2), (true, 3)] {
-        transport
-            .send(request(server.url(), fresh, PATIENCE))
-            .await
-            .unwrap();
+        transport.send(request(server.url(), fresh, PATIENCE)).await.unwrap();
         assert_eq!(server.connections().await, connections);
     }
     assert_eq!(server.requests(), 4);
@@ -291,10 +254,7 @@ fn proxies_of_the_environment_are_ignored() {
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && report.contains("1 passed"),
-        "{report}"
-    );
+    assert!(output.status.success() && report.contains("1 passed"), "{report}");
 }
 
 fn account() -> Account {
@@ -339,11 +299,7 @@ async fn a_create_over_the_wire_is_judged_right() {
             Manner::Say(answer("200 OK", "", "<html>")),
             CreateVerdict::Unknown,
         ),
-        (
-            "empty",
-            Manner::Say(answer("200 OK", "", "")),
-            CreateVerdict::Unknown,
-        ),
+        ("empty", Manner::Say(answer("200 OK", "", "")), CreateVerdict::Unknown),
     ];
     for (name, manner, deadline) in failures_after_connecting() {
         if deadline == PATIENCE {
@@ -376,9 +332,6 @@ async fn a_create_that_cannot_connect_was_not_sent() {
         .prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH)
         .unwrap();
     let result = client.send_create(signed).await;
-    assert!(
-        matches!(result, Err(CallError::NotSent { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(CallError::NotSent { .. })), "{result:?}");
     assert_eq!(create_verdict(&result), CreateVerdict::NotSent);
 }

@@ -132,9 +132,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
         bytes.push(byte[0]);
     }
     let head = String::from_utf8(bytes).ok()?.to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
     Some(head)

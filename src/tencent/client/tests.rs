@@ -42,16 +42,8 @@ fn client(answers: impl IntoIterator<Item = Answer>) -> (Client, Arc<Script>) {
         answers: Mutex::new(answers.into_iter().collect()),
         ..Script::default()
     });
-    let endpoints = Endpoints::new(
-        "tencentcloudapi.com",
-        &["cvm=http://127.0.0.1:9000".into()],
-        true,
-    )
-    .unwrap();
-    (
-        Client::new(Arc::new(Arc::clone(&script)), endpoints),
-        script,
-    )
+    let endpoints = Endpoints::new("tencentcloudapi.com", &["cvm=http://127.0.0.1:9000".into()], true).unwrap();
+    (Client::new(Arc::new(Arc::clone(&script)), endpoints), script)
 }
 
 fn reply(status: u16, body: &str) -> HttpResponse {
@@ -99,9 +91,7 @@ fn order() -> CreatePaiInstance {
 
 async fn create(answer: Answer) -> Result<Reply<CreatePaiInstanceReply>, CallError> {
     let (client, script) = client([answer]);
-    let signed = client
-        .prepare_create(&account(Some(TOKEN)), &order(), now())
-        .unwrap();
+    let signed = client.prepare_create(&account(Some(TOKEN)), &order(), now()).unwrap();
     let result = client.send_create(signed).await;
     assert_eq!(script.requests.lock().unwrap().len(), 1);
     result
@@ -116,9 +106,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 async fn what_is_signed_is_what_is_sent() {
     let (client, script) = client([Ok(envelope(&json!({"InstanceIdSet": ["ins-1"]})))]);
     let late = now() + Duration::from_millis(900);
-    let signed = client
-        .prepare_create(&account(Some(TOKEN)), &order(), late)
-        .unwrap();
+    let signed = client.prepare_create(&account(Some(TOKEN)), &order(), late).unwrap();
     assert_eq!(signed.signed_at(), now());
     assert!(script.requests.lock().unwrap().is_empty());
     client.send_create(signed).await.unwrap();
@@ -152,10 +140,7 @@ async fn what_is_signed_is_what_is_sent() {
         payload: Payload::Signed(&request.body),
     };
     let again = sign(&parts, &account(None).credentials, now());
-    assert_eq!(
-        header(&request, "Authorization"),
-        Some(again.authorization.as_str())
-    );
+    assert_eq!(header(&request, "Authorization"), Some(again.authorization.as_str()));
     assert!(
         again
             .authorization
@@ -167,10 +152,7 @@ async fn what_is_signed_is_what_is_sent() {
 async fn reads_share_connections_and_sign_a_host_with_its_port() {
     let (client, script) = client([Ok(envelope(&json!({"TotalCount": 0, "InstanceSet": []})))]);
     let asked = DescribeInstances::by_ids(vec![InstanceId::new("ins-1")]);
-    client
-        .describe_instances(&account(None), &asked, now())
-        .await
-        .unwrap();
+    client.describe_instances(&account(None), &asked, now()).await.unwrap();
     let request = script.requests.lock().unwrap().remove(0);
     assert_eq!(request.url, "http://127.0.0.1:9000/");
     assert!(!request.fresh_connection);
@@ -218,10 +200,7 @@ async fn secrets_that_the_cloud_echoes_come_from_no_call() {
             Ok(envelope(
                 &json!({"InstanceIdSet": ["ins-1"], "RequestId": echo, "DeprecatedWarning": echo}),
             )),
-            Ok(reply(
-                502,
-                &json!({"Response": {"Error": error}}).to_string(),
-            )),
+            Ok(reply(502, &json!({"Response": {"Error": error}}).to_string())),
             Ok(reply(200, &echo)),
             Err(TransportFailure {
                 sent: Sent::Maybe,
@@ -249,9 +228,7 @@ async fn secrets_that_the_cloud_echoes_come_from_no_call() {
 #[tokio::test]
 async fn an_operation_error_is_cleaned() {
     let instance = json!({"InstanceId": "ins-1", "LatestOperationErrorMsg": format!("bad\n{KEY}")});
-    let (client, _) = client([Ok(envelope(
-        &json!({"TotalCount": 1, "InstanceSet": [instance]}),
-    ))]);
+    let (client, _) = client([Ok(envelope(&json!({"TotalCount": 1, "InstanceSet": [instance]})))]);
     let reply = client
         .describe_instances(&account(None), &DescribeInstances::default(), now())
         .await
@@ -269,14 +246,9 @@ async fn an_operation_error_is_cleaned() {
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_never_answers_is_left() {
     let (client, _) = client([]);
-    let signed = client
-        .prepare_create(&account(None), &order(), now())
-        .unwrap();
+    let signed = client.prepare_create(&account(None), &order(), now()).unwrap();
     let result = client.send_create(signed).await;
-    assert!(
-        matches!(result, Err(CallError::NoAnswer { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(CallError::NoAnswer { .. })), "{result:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,15 +259,9 @@ async fn permits_and_terminations_do_not_wait_and_reads_do() {
     assert!(client.create_permit(&account, Instant::now()).is_ok());
     assert!(client.create_permit(&account, Instant::now()).is_err());
     let id = InstanceId::new("ins-1");
-    client
-        .terminate_instance(&account, &id, now())
-        .await
-        .unwrap();
+    client.terminate_instance(&account, &id, now()).await.unwrap();
     let second = client.terminate_instance(&account, &id, now()).await;
-    assert!(
-        matches!(second, Err(CallError::RateLimited { .. })),
-        "{second:?}"
-    );
+    assert!(matches!(second, Err(CallError::RateLimited { .. })), "{second:?}");
     for _ in 0..2 {
         client
             .describe_instances(&account, &DescribeInstances::default(), now())
@@ -307,22 +273,13 @@ async fn permits_and_terminations_do_not_wait_and_reads_do() {
 
 #[tokio::test(start_paused = true)]
 async fn after_too_many_calls_the_next_waits_and_signs_for_its_own_time() {
-    let limited = envelope(
-        &json!({"Error": {"Code": "RequestLimitExceeded.UinLimitExceeded", "Message": "slow down"}}),
-    );
+    let limited =
+        envelope(&json!({"Error": {"Code": "RequestLimitExceeded.UinLimitExceeded", "Message": "slow down"}}));
     let (client, script) = client([Ok(limited), Ok(envelope(&json!({})))]);
     let account = account(None);
     let ask = DescribeInstances::default();
-    assert!(
-        client
-            .describe_instances(&account, &ask, now())
-            .await
-            .is_err()
-    );
-    client
-        .describe_instances(&account, &ask, now())
-        .await
-        .unwrap();
+    assert!(client.describe_instances(&account, &ask, now()).await.is_err());
+    client.describe_instances(&account, &ask, now()).await.unwrap();
     let requests = script.requests.lock().unwrap();
     assert_eq!(header(&requests[0], "X-TC-Timestamp"), Some("1700000000"));
     assert_eq!(header(&requests[1], "X-TC-Timestamp"), Some("1700000001"));
@@ -334,8 +291,5 @@ fn a_request_that_the_cloud_cannot_take_is_not_signed() {
     let mut order = order();
     order.zones = vec!["z".repeat(MAX_BODY_BYTES)];
     let refused = client.prepare_create(&account(None), &order, now()).err();
-    assert!(
-        matches!(refused, Some(PrepareError::TooLarge { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Some(PrepareError::TooLarge { .. })), "{refused:?}");
 }

@@ -42,11 +42,7 @@ fn ids_win_over_everything_beside_them() {
     ];
     for (status, value) in rows {
         let body = json!({ "Response": value }).to_string();
-        assert_eq!(
-            verdict(status, body.as_str()),
-            created(&["ins-1"]),
-            "{status} {body}"
-        );
+        assert_eq!(verdict(status, body.as_str()), created(&["ins-1"]), "{status} {body}");
     }
     let two = json!({"Response": {"InstanceIdSet": ["ins-1", "ins-2"]}});
     assert_eq!(verdict(200, two.to_string()), created(&["ins-1", "ins-2"]));
@@ -60,24 +56,15 @@ fn a_refusal_counts_with_status_200_alone() {
             "InvalidParameter",
             CreateVerdict::RefusedAtTheDoor(Class::Terminal),
         ),
-        (
-            200,
-            "ResourcesSoldOut.AvailableZone",
-            CreateVerdict::RefusedByBusiness,
-        ),
+        (200, "ResourcesSoldOut.AvailableZone", CreateVerdict::RefusedByBusiness),
         (200, "InternalError.CallCnsError", CreateVerdict::Unknown),
         (200, "Invalid\u{200b}Parameter", CreateVerdict::Unknown),
         (400, "InvalidParameter", CreateVerdict::Unknown),
         (502, "InvalidParameter", CreateVerdict::Unknown),
     ];
     for (status, code, expected) in rows {
-        let body =
-            json!({"Response": {"Error": {"Code": code, "Message": "no"}, "RequestId": "r-1"}});
-        assert_eq!(
-            verdict(status, body.to_string()),
-            expected,
-            "{status} {code}"
-        );
+        let body = json!({"Response": {"Error": {"Code": code, "Message": "no"}, "RequestId": "r-1"}});
+        assert_eq!(verdict(status, body.to_string()), expected, "{status} {code}");
     }
 }
 
@@ -108,11 +95,7 @@ fn without_ids_and_without_a_code_the_outcome_is_unknown() {
     ];
     for body in bodies {
         for status in [200, 302, 500] {
-            assert_eq!(
-                verdict(status, body),
-                CreateVerdict::Unknown,
-                "{status} {body}"
-            );
+            assert_eq!(verdict(status, body), CreateVerdict::Unknown, "{status} {body}");
         }
     }
     assert_eq!(verdict(200, "[".repeat(100_000)), CreateVerdict::Unknown);
@@ -159,12 +142,7 @@ fn an_empty_listing_says_so_in_any_shape() {
         json!({"InstanceSet": []}),
     ] {
         let body = json!({ "Response": value }).to_string();
-        let reply =
-            open::<DescribeInstancesReply>(&response(200, body.as_str()), &Redactor::default());
-        assert_eq!(
-            reply.unwrap().value,
-            DescribeInstancesReply::default(),
-            "{body}"
-        );
+        let reply = open::<DescribeInstancesReply>(&response(200, body.as_str()), &Redactor::default());
+        assert_eq!(reply.unwrap().value, DescribeInstancesReply::default(), "{body}");
     }
 }
