@@ -17,10 +17,10 @@ use crate::{Error, reaper, wait_until};
 
 /// Longest wait for the API server to be ready. Our choice: it takes 3 s alone and 20 s beside two
 /// compilers.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// Longest run of one kubectl or helm command, `kubectl wait` included. Our choice.
-pub const COMMAND: Duration = Duration::from_secs(300);
+pub const COMMAND: Duration = Duration::from_mins(5);
 
 /// What a command printed and how it ended.
 #[derive(Clone, Debug)]
@@ -251,7 +251,7 @@ fn openssl(args: &[&str]) -> Result<String, Error> {
     let finished = process::run(
         Command::new("openssl").args(args),
         b"",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
     )?;
     if finished.code == 0 {
         return Ok(finished.stdout);

@@ -19,7 +19,7 @@ const PASSWORD: &str = "PAI@Test123";
 
 /// Longest wait for Ready and for the deletion. The stand-in cloud boots in 2 s and the deletion
 /// takes two looks 30 s apart; the rest is for slow machines.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Runs the demo.
 pub fn run() -> Result<(), Error> {

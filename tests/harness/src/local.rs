@@ -29,7 +29,7 @@ const OPERATOR: &str = "operator";
 const LEADS: Duration = Duration::from_secs(90);
 
 /// How long `down` lets the operator finish: the chart's grace period.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// What the person asked for. `None` keeps what the last `up` was told, until `down`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,6 @@ struct State {
     processes: BTreeMap<String, Known>,
     wishes: Wishes,
     operator_args: Vec<String>,
-    operator_starts: u32,
 }
 
 struct Local {
@@ -193,28 +192,52 @@ impl Local {
         self.save()
     }
 
+    /// Starts what is missing of the control plane. Once more if a server that seemed to run was
+    /// gone a moment later: a killed process is listed until the system has taken it apart.
     fn control_plane(&mut self, layout: &Layout) -> Result<(), Error> {
         layout.prepare()?;
-        let mut started = Vec::new();
-        if self.pid(ETCD).is_none() {
-            say("starting etcd");
-            let etcd = layout.start_etcd(Lifetime::Detached)?;
-            self.remember(ETCD, &etcd)?;
-            started.push(etcd);
+        self.start_servers(layout)?;
+        if let Err(error) = self.wait_for_servers(layout) {
+            if self.pid(ETCD).is_some() && self.pid(APISERVER).is_some() {
+                return Err(error);
+            }
+            self.start_servers(layout)?;
+            self.wait_for_servers(layout)?;
         }
-        if self.pid(APISERVER).is_none() {
-            say("starting kube-apiserver");
-            let apiserver = layout.start_apiserver(Lifetime::Detached)?;
-            self.remember(APISERVER, &apiserver)?;
-            started.push(apiserver);
-        }
-        layout.wait_ready(&|| started.iter().try_for_each(Process::check_alive))?;
         if self.pid(CONTROLLERS).is_none() {
             say("starting kube-controller-manager");
             let controllers = layout.start_controllers(Lifetime::Detached)?;
             self.remember(CONTROLLERS, &controllers)?;
         }
         Ok(())
+    }
+
+    fn start_servers(&mut self, layout: &Layout) -> Result<(), Error> {
+        if self.pid(ETCD).is_none() {
+            say("starting etcd");
+            let etcd = layout.start_etcd(Lifetime::Detached)?;
+            self.remember(ETCD, &etcd)?;
+        }
+        if self.pid(APISERVER).is_none() {
+            say("starting kube-apiserver");
+            let apiserver = layout.start_apiserver(Lifetime::Detached)?;
+            self.remember(APISERVER, &apiserver)?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_servers(&self, layout: &Layout) -> Result<(), Error> {
+        layout.wait_ready(&|| {
+            for name in [ETCD, APISERVER] {
+                if self.pid(name).is_none() {
+                    let log = tail(&layout.folder.join(format!("{name}.log")), 20);
+                    return Err(Error::Other(format!(
+                        "{name} ended; its last lines:\n{log}"
+                    )));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn own_cloud(&self) -> bool {
@@ -285,53 +308,54 @@ impl Local {
     /// Starts the operator if it does not run, or runs with other arguments than the installed
     /// Deployment says.
     fn operator(&mut self, layout: &Layout, release: &Release) -> Result<(), Error> {
-        let running = self.pid(OPERATOR).is_some();
         let deployed = release.pod(layout)?.args;
-        if running && deployed == self.state.operator_args {
-            return self.wait_for_operator(layout, None);
+        if self.pid(OPERATOR).is_some() {
+            if deployed == self.state.operator_args {
+                match self.wait_for_operator(&|| Ok(())) {
+                    // It may have been killed a moment ago: then it is started below.
+                    Err(error) if self.pid(OPERATOR).is_some() => return Err(error),
+                    Err(_) => {}
+                    Ok(()) => return Ok(()),
+                }
+            } else {
+                say("restarting the operator with its new arguments");
+                self.stop(OPERATOR, GRACE)?;
+            }
         }
-        if running {
-            say("restarting the operator with its new arguments");
-            self.stop(OPERATOR, GRACE)?;
-        } else {
-            say("starting the operator");
-        }
-        let pod_name = format!("{}-local-{}", release.name, self.state.operator_starts);
+        say("starting the operator");
         let started = operator::launch(
             layout,
             release,
-            &pod_name,
+            &format!("{}-local", release.name),
             (self.port("metrics"), self.port("health")),
             self.log_of(OPERATOR),
             Lifetime::Detached,
         )?;
-        self.state.operator_starts += 1;
         self.state.operator_args = deployed;
         self.remember(OPERATOR, &started.process)?;
-        self.wait_for_operator(layout, Some(&started))
+        self.wait_for_operator(&|| operator::probe_leads(layout, &started.leader))
     }
 
-    fn wait_for_operator(
-        &self,
-        layout: &Layout,
-        started: Option<&operator::Running>,
-    ) -> Result<(), Error> {
-        let mut dead = None;
+    /// Waits until the operator is ready and `leads` holds, or until it ends.
+    fn wait_for_operator(&self, leads: &dyn Fn() -> Result<(), String>) -> Result<(), Error> {
+        let mut alive = true;
         let result = wait_until("the operator to be ready and to lead", LEADS, || {
-            if let Some(Err(error)) = started.map(|running| running.process.check_alive()) {
-                dead = Some(error);
+            alive = self.pid(OPERATOR).is_some();
+            if !alive {
                 return Ok(());
             }
             operator::probe_ready(self.port("health"))?;
-            match started {
-                Some(running) => operator::probe_leads(layout, &running.args, &running.pod_name),
-                None => Ok(()),
-            }
+            leads()
         });
-        dead.map_or(result, Err).map_err(|error| {
-            let log = tail(&self.log_of(OPERATOR), 20);
-            Error::Other(format!("{error}\nthe operator's last lines:\n{log}"))
-        })
+        let log = || tail(&self.log_of(OPERATOR), 20);
+        match result {
+            Ok(()) if alive => Ok(()),
+            Ok(()) => Err(Error::Other(format!(
+                "the operator ended by itself:\n{}",
+                log()
+            ))),
+            Err(error) => Err(Error::Other(format!("{error}\nits last lines:\n{}", log()))),
+        }
     }
 
     fn stop(&self, name: &str, patience: Duration) -> Result<(), Error> {

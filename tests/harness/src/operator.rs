@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::controlplane::Layout;
+use crate::controlplane::{Layout, Output};
 use crate::ports::Port;
 use crate::process::{Launch, Lifetime, Process, tail};
 use crate::release::{Outside, Release};
@@ -22,7 +22,7 @@ use crate::{Error, http, programs, wait_until};
 const LEADS: Duration = Duration::from_secs(90);
 
 /// How long a clean stop may take: the chart's default `terminationGracePeriodSeconds`.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// One operator process; dropping it kills it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Operator {
     name: String,
     metrics: Port,
     health: Port,
-    starts: AtomicU32,
+    pods: AtomicU32,
     running: Mutex<Option<Running>>,
 }
 
@@ -40,8 +40,17 @@ pub struct Operator {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub process: Process,
+    pub leader: Leader,
+}
+
+/// By what a leader is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
     pub pod_name: String,
     pub args: Vec<String>,
+    /// Version of its Lease before it started: a Lease that still has it was not renewed since,
+    /// so it is the one of a predecessor under the same name.
+    pub lease_before: String,
 }
 
 /// Everything that one start needs; shared with the stack of `make up`.
@@ -65,6 +74,7 @@ pub(crate) fn launch(
         metrics_port: ports.0,
         health_port: ports.1,
     });
+    let lease_before = lease(layout, &args).stdout;
     let process = Process::start(&Launch {
         name: "pai-operator",
         program: &programs::operator()?,
@@ -75,8 +85,11 @@ pub(crate) fn launch(
     })?;
     Ok(Running {
         process,
-        pod_name: pod_name.to_owned(),
-        args,
+        leader: Leader {
+            pod_name: pod_name.to_owned(),
+            args,
+            lease_before,
+        },
     })
 }
 
@@ -90,25 +103,35 @@ pub(crate) fn probe_ready(health_port: u16) -> Result<(), String> {
     }
 }
 
-/// Whether the Lease that the arguments name is held by this pod; the error says who holds it.
-pub(crate) fn probe_leads(layout: &Layout, args: &[String], pod_name: &str) -> Result<(), String> {
+/// Whether this process holds the Lease that its arguments name; the error says who holds it.
+pub(crate) fn probe_leads(layout: &Layout, running: &Leader) -> Result<(), String> {
+    let output = lease(layout, &running.args);
+    let holder = output.stdout.split(' ').next().unwrap_or_default();
+    if output.code != 0 || !holder.contains(&running.pod_name) {
+        return Err(format!(
+            "ready, but its lease is held by '{holder}' {}",
+            output.stderr.trim()
+        ));
+    }
+    if output.stdout == running.lease_before {
+        return Err(format!(
+            "ready, but the lease of '{holder}' was not renewed yet"
+        ));
+    }
+    Ok(())
+}
+
+/// Holder and resource version of the Lease that the arguments name.
+fn lease(layout: &Layout, args: &[String]) -> Output {
     let option = |name: &str| {
         args.iter()
             .find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='))
             .unwrap_or("pai-operator")
     };
     let namespace = format!("--namespace={}", option("--lease-namespace"));
-    let holder = "jsonpath={.spec.holderIdentity}";
-    let lease = option("--lease-name");
-    let output = layout.kubectl(&["get", "lease", lease, &namespace, "-o", holder], "");
-    if output.code == 0 && output.stdout.contains(pod_name) {
-        return Ok(());
-    }
-    Err(format!(
-        "ready, but the lease {lease} is held by '{}' {}",
-        output.stdout,
-        output.stderr.trim()
-    ))
+    let fields = "jsonpath={.spec.holderIdentity} {.metadata.resourceVersion}";
+    let name = option("--lease-name");
+    layout.kubectl(&["get", "lease", name, &namespace, "-o", fields], "")
 }
 
 impl Operator {
@@ -119,23 +142,20 @@ impl Operator {
             name: name.to_owned(),
             metrics: Port::reserve()?,
             health: Port::reserve()?,
-            starts: AtomicU32::new(0),
+            pods: AtomicU32::new(0),
             running: Mutex::new(None),
         })
     }
 
-    /// Starts it, or starts it again as a new pod would; returns at once. The Deployment is read
-    /// anew, so a `helm upgrade` before it counts.
+    /// Starts it, or starts it again as the kubelet does with a container that ended: in the same
+    /// pod, under the same name. Returns at once. The Deployment is read anew, so a `helm upgrade`
+    /// before it counts.
     pub fn start(&self) -> Result<(), Error> {
         let mut slot = self.slot();
         if let Some(running) = slot.take() {
             running.process.kill();
         }
-        let pod_name = format!(
-            "{}-{}",
-            self.name,
-            self.starts.fetch_add(1, Ordering::Relaxed)
-        );
+        let pod_name = format!("{}-{}", self.name, self.pods.load(Ordering::Relaxed));
         *slot = Some(launch(
             &self.layout,
             &self.release,
@@ -147,29 +167,30 @@ impl Operator {
         Ok(())
     }
 
+    /// Starts it as a new pod, which is a stranger to the Lease of the one before.
+    pub fn start_new_pod(&self) -> Result<(), Error> {
+        self.pods.fetch_add(1, Ordering::Relaxed);
+        self.start()
+    }
+
     /// Waits until it is ready and holds the Lease.
     pub fn wait_ready(&self) -> Result<(), Error> {
-        self.wait("the operator to be ready and to lead", |pod_name, args| {
+        self.wait("the operator to be ready and to lead", |leader| {
             probe_ready(self.health.number())?;
-            probe_leads(&self.layout, args, pod_name)
+            probe_leads(&self.layout, leader)
         })
     }
 
     /// Waits until it is ready, leading or not.
     pub fn wait_standby(&self) -> Result<(), Error> {
-        self.wait("the operator to be ready", |_, _| {
+        self.wait("the operator to be ready", |_| {
             probe_ready(self.health.number())
         })
     }
 
-    fn wait(
-        &self,
-        what: &str,
-        probe: impl Fn(&str, &[String]) -> Result<(), String>,
-    ) -> Result<(), Error> {
-        let (pod_name, args) = match self.slot().as_ref() {
-            Some(running) => (running.pod_name.clone(), running.args.clone()),
-            None => return Err(Error::Other("the operator was not started".into())),
+    fn wait(&self, what: &str, probe: impl Fn(&Leader) -> Result<(), String>) -> Result<(), Error> {
+        let Some(leader) = self.slot().as_ref().map(|running| running.leader.clone()) else {
+            return Err(Error::Other("the operator was not started".into()));
         };
         let mut dead = None;
         let result = wait_until(what, LEADS, || {
@@ -182,7 +203,7 @@ impl Operator {
                     dead = Some(error);
                     Ok(())
                 }
-                _ => probe(&pod_name, &args),
+                _ => probe(&leader),
             }
         });
         let log = || tail(&self.log_file(), 20);
@@ -227,14 +248,14 @@ impl Operator {
 
     /// The pod name it runs under, which its Lease identity contains.
     pub fn pod_name(&self) -> Option<String> {
-        Some(self.slot().as_ref()?.pod_name.clone())
+        Some(self.slot().as_ref()?.leader.pod_name.clone())
     }
 
     /// The arguments it runs with.
     pub fn args(&self) -> Vec<String> {
         self.slot()
             .as_ref()
-            .map(|running| running.args.clone())
+            .map(|running| running.leader.args.clone())
             .unwrap_or_default()
     }
 

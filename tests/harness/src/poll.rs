@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn hands_on_the_value_of_the_first_look_that_holds() {
         let mut looks = 0;
-        let value = wait_until("the third look", Duration::from_secs(60), || {
+        let value = wait_until("the third look", Duration::from_mins(1), || {
             looks += 1;
             if looks == 3 {
                 Ok(looks)

@@ -30,10 +30,10 @@ impl Port {
         let folder = std::env::temp_dir().join("pai-harness-ports");
         fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
         // Processes start at different places, so that they seldom meet.
-        let start = (process::id() % u32::from(COUNT)) as u16;
+        let start = u16::try_from(process::id() % u32::from(COUNT)).unwrap_or(0);
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
-            let number = FIRST + (start.wrapping_mul(7) % COUNT + step % COUNT) % COUNT;
+            let number = FIRST + (start + step % COUNT) % COUNT;
             let path = folder.join(number.to_string());
             let Ok(lock) = File::create(&path) else {
                 continue;

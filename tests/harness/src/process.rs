@@ -186,10 +186,8 @@ pub fn run(command: &Command, input: &[u8], deadline: Duration) -> Result<Finish
     let stdout = stdout.join().unwrap_or_default();
     let mut stderr = stderr.join().unwrap_or_default();
     if status.is_none() {
-        stderr.push_str(&format!(
-            "\nended after its deadline of {} s",
-            deadline.as_secs()
-        ));
+        let seconds = deadline.as_secs();
+        stderr = format!("{stderr}\nended after its deadline of {seconds} s");
     }
     Ok(Finished {
         code: status.and_then(|status| status.code()).unwrap_or(-1),

@@ -20,7 +20,7 @@ pub const SECRET_NAME: &str = "tencentcloud-credentials";
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Share one control plane with the other tests of this process. The operator then watches one
-    /// new namespace only, and the chart gives it Roles instead of ClusterRoles.
+    /// new namespace only, and the chart gives it Roles only.
     pub shared: bool,
     /// Added to the operator's arguments, through the chart's `extraArgs`.
     pub operator_args: Vec<String>,

@@ -219,12 +219,11 @@ fn bin_folder(module: &Path, name: &str, flags: &str) -> Result<PathBuf, Error> 
         digest.update(&bytes);
     }
     digest.update(flags.as_bytes());
-    let hash: String = digest
+    let hash = digest
         .finalize()
         .iter()
         .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
     Ok(cache()?.join("bin").join(format!("{name}-{hash}")))
 }
 
