@@ -1,0 +1,246 @@
+//! Condition types and the one list of reasons. Pure; who sets them is `controller::record`.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Types of our conditions. Source: kstatus (`Ready`, `Reconciling`, `Stalled`) and Crossplane's users' habit (`Synced`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionType {
+    /// The machine runs and has the address it asked for. Always there.
+    Ready,
+    /// The last pass compared spec and cloud. Always there.
+    Synced,
+    /// Work is under way. Only while true.
+    Reconciling,
+    /// A person must act. Only while true.
+    Stalled,
+}
+
+impl ConditionType {
+    /// The word in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Synced => "Synced",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $name:ident $stalled:literal,)*) => {
+        /// Why `Ready` is what it is. Source: our choice; users' scripts rely on these words, so only add.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word in the status.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// Whether nothing moves until a person acts (`Stalled=True`).
+            pub fn needs_a_person(self) -> bool {
+                match self { $(Self::$name => $stalled,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The machine runs and has the address it asked for.
+    Available false,
+    /// The machine is being created.
+    Provisioning false,
+    /// The machine is switched off.
+    Stopped false,
+    /// The machine is being terminated.
+    Deleting false,
+    /// The cloud refused calls because there were too many.
+    CloudThrottled false,
+    /// The cloud could not be reached, or failed.
+    CloudUnavailable false,
+    /// The types asked for are sold out.
+    OutOfStock false,
+    /// The account's quota is used up.
+    QuotaExceeded false,
+    /// The account's balance is too low.
+    InsufficientBalance false,
+    /// A create was sent and nobody knows yet whether it bought a machine.
+    OutcomeUnknown false,
+    /// The credentials Secret, or a key in it, is missing or empty.
+    CredentialsNotFound true,
+    /// The operator may not read the credentials Secret.
+    CredentialsForbidden true,
+    /// The cloud refused the credentials, or they are malformed.
+    CredentialsInvalid true,
+    /// The credentials belong to another secret id than the one that saw the machine.
+    CredentialsChanged true,
+    /// A Secret or ConfigMap named in the spec, or a key in it, is missing or unfit.
+    ReferenceNotFound true,
+    /// The operator may not read a Secret or ConfigMap named in the spec.
+    ReferenceForbidden true,
+    /// The cloud refused the parameters.
+    InvalidSpec true,
+    /// The cloud no longer offers the action.
+    ApiRetired true,
+    /// The cloud does not serve the region.
+    RegionUnsupported true,
+    /// Another `PaiInstance` has the same domain and region.
+    DomainConflict true,
+    /// Somebody else's machine has the domain.
+    DomainTaken true,
+    /// A machine exists without its domain.
+    DomainNotBound true,
+    /// Several machines match.
+    AmbiguousInstances true,
+    /// A second machine appeared after the object had given up on it.
+    DuplicateFound true,
+    /// The cloud failed to launch the machine, or it is broken.
+    InstanceFailed true,
+    /// The machine was destroyed outside of Kubernetes.
+    ExternallyDeleted true,
+    /// The machine is protected against termination.
+    DeleteProtected true,
+    /// The cloud does not take the machine back.
+    NotReturnable true,
+}
+
+/// Longest message of a condition, in bytes. Source: Kubernetes API conventions (`metav1.Condition.message`).
+pub const MESSAGE_LIMIT: usize = 32_768;
+
+/// Sets one condition; `lastTransitionTime` moves only with the status, in whole seconds. Says whether anything changed.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    condition_type: ConditionType,
+    status: bool,
+    reason: &str,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
+    let status = if status { "True" } else { "False" };
+    let old = conditions.iter().find(|c| c.type_ == condition_type.as_str());
+    let last_transition_time = match old {
+        Some(old) if old.status == status => old.last_transition_time.clone(),
+        _ => Time(whole_seconds(now)),
+    };
+    let new = Condition {
+        type_: condition_type.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: cut_to_bytes(message, MESSAGE_LIMIT).to_owned(),
+        observed_generation: generation,
+        last_transition_time,
+    };
+    if old == Some(&new) {
+        return false;
+    }
+    match conditions.iter_mut().find(|c| c.type_ == new.type_) {
+        Some(place) => *place = new,
+        None => conditions.push(new),
+    }
+    true
+}
+
+/// Takes one condition away. Says whether it was there.
+pub fn clear(conditions: &mut Vec<Condition>, condition_type: ConditionType) -> bool {
+    let before = conditions.len();
+    conditions.retain(|c| c.type_ != condition_type.as_str());
+    conditions.len() != before
+}
+
+/// The instant without its fraction: the API server keeps whole seconds, so a finer value would differ at every comparison.
+pub fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// The longest start of `text` of at most `limit` bytes that ends on a character boundary.
+pub fn cut_to_bytes(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let mut conditions = Vec::new();
+        assert!(set(
+            &mut conditions,
+            ConditionType::Ready,
+            false,
+            "Provisioning",
+            "a",
+            Some(1),
+            at(10)
+        ));
+        assert!(set(
+            &mut conditions,
+            ConditionType::Ready,
+            false,
+            "OutOfStock",
+            "b",
+            Some(1),
+            at(20)
+        ));
+        assert_eq!(conditions[0].last_transition_time, Time(at(10)));
+        assert!(set(
+            &mut conditions,
+            ConditionType::Ready,
+            true,
+            "Available",
+            "b",
+            Some(1),
+            at(30)
+        ));
+        assert_eq!(conditions[0].last_transition_time, Time(at(30)));
+        assert!(!set(
+            &mut conditions,
+            ConditionType::Ready,
+            true,
+            "Available",
+            "b",
+            Some(1),
+            at(40)
+        ));
+        assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_cut_on_a_character_boundary() {
+        assert_eq!(cut_to_bytes("añb", 2), "a");
+        assert_eq!(cut_to_bytes("añb", 3), "añ");
+        assert_eq!(cut_to_bytes("añb", 9), "añb");
+    }
+
+    #[test]
+    fn clearing_says_whether_it_was_there() {
+        let mut conditions = Vec::new();
+        assert!(!clear(&mut conditions, ConditionType::Stalled));
+        set(
+            &mut conditions,
+            ConditionType::Stalled,
+            true,
+            "InvalidSpec",
+            "",
+            None,
+            at(1),
+        );
+        assert!(clear(&mut conditions, ConditionType::Stalled));
+        assert!(conditions.is_empty());
+    }
+}

@@ -1,0 +1,182 @@
+//! Every CEL rule of the CRD, in one table: what must hold, where it stands, and what a person reads when it does not.
+//!
+//! The API server runs them at `kubectl apply`; there is no webhook. Each message says what must be and names the way out.
+
+/// One rule. It stands on a parent of the field it speaks of, so that adding and removing the field are caught too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Where it stands: property names from the root of the object.
+    pub at: &'static [&'static str],
+    /// The field it speaks of, relative to `at`, in the form `.spec.zones`; empty for the place itself.
+    pub field_path: String,
+    /// The CEL expression.
+    pub rule: String,
+    /// What a person reads when it does not hold.
+    pub message: String,
+}
+
+/// Fields of the spec that are frozen while a create attempt is open or a machine is known.
+///
+/// Source: design section 2. `region` and `domainName` are always immutable; `credentialsRef` and `deletionPolicy` never.
+const FREEZABLE: &[&str] = &[
+    "internetAccessible",
+    "initScript",
+    "zones",
+    "vpcId",
+    "subnetIds",
+    "instanceName",
+    "instanceTypes",
+    "systemDisk",
+    "loginSettings",
+    "instanceChargeType",
+    "instanceChargePrepaid",
+];
+
+/// Whether the old object is frozen. A state that is not named here, of another version too, counts as open.
+const FROZEN: &str = "(has(oldSelf.status) && ((has(oldSelf.status.instanceIds) && size(oldSelf.status.instanceIds) > 0) || \
+    (has(oldSelf.status.createAttempt) && !(oldSelf.status.createAttempt.state in ['Rejected', 'Lapsed', 'Abandoned']))))";
+
+/// All rules, in the order in which they stand in the CRD.
+pub fn all() -> Vec<Rule> {
+    let mut rules: Vec<Rule> = FREEZABLE.iter().map(|field| frozen(field)).collect();
+    rules.extend(["region", "domainName"].map(immutable));
+    rules.extend(["zones", "subnetIds", "instanceTypes"].map(unique));
+    rules.extend(spec_rules());
+    rules.extend(internet_rules());
+    rules.extend(either_or_rules());
+    rules
+}
+
+/// Unchanged: there before and after and equal, or absent before and after.
+fn unchanged(field: &str) -> String {
+    format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})")
+}
+
+fn frozen(field: &str) -> Rule {
+    let same = unchanged(&format!("spec.{field}"));
+    Rule {
+        at: &[],
+        field_path: format!(".spec.{field}"),
+        rule: format!("!{FROZEN} || ({same})"),
+        message: format!(
+            "spec.{field} must stay as it is, because a create was sent or a machine exists: put the old value back, or apply \
+             a new PaiInstance with another name and domain and delete this one"
+        ),
+    }
+}
+
+fn immutable(field: &str) -> Rule {
+    Rule {
+        at: &["spec"],
+        field_path: format!(".{field}"),
+        rule: unchanged(field),
+        message: format!(
+            "spec.{field} must never change: put the old value back, or apply a new PaiInstance with another name and delete this one"
+        ),
+    }
+}
+
+fn unique(field: &str) -> Rule {
+    Rule {
+        at: &["spec"],
+        field_path: format!(".{field}"),
+        rule: format!("!has(self.{field}) || self.{field}.all(x, self.{field}.exists_one(y, x == y))"),
+        message: format!("spec.{field} must not have the same entry twice: remove the second one"),
+    }
+}
+
+fn on(at: &'static [&'static str], field_path: &str, rule: &str, message: &str) -> Rule {
+    Rule {
+        at,
+        field_path: field_path.to_owned(),
+        rule: rule.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+fn spec_rules() -> Vec<Rule> {
+    vec![
+        on(
+            &["spec"],
+            ".zones",
+            "!has(self.zones) || self.zones.all(zone, zone.startsWith(self.region + '-'))",
+            "spec.zones must lie in spec.region: each must begin with the region and a hyphen, as ap-guangzhou-2 in ap-guangzhou",
+        ),
+        on(
+            &["spec"],
+            ".instanceName",
+            "!has(self.instanceName) || size(bytes(self.instanceName)) <= 60",
+            "spec.instanceName must have at most 60 bytes in UTF-8: shorten it, or leave it out and the operator gives a unique one",
+        ),
+        on(
+            &["spec"],
+            ".instanceChargePrepaid",
+            "!has(self.instanceChargeType) || self.instanceChargeType != 'PREPAID' || has(self.instanceChargePrepaid)",
+            "spec.instanceChargePrepaid must be set when instanceChargeType is PREPAID: set its period in months",
+        ),
+        on(
+            &["spec"],
+            ".instanceChargePrepaid",
+            "!has(self.instanceChargePrepaid) || (has(self.instanceChargeType) && self.instanceChargeType == 'PREPAID')",
+            "spec.instanceChargePrepaid must be left out unless instanceChargeType is PREPAID",
+        ),
+        on(
+            &["spec", "instanceChargePrepaid"],
+            ".period",
+            "self.period <= 12 || self.period in [24, 36]",
+            "spec.instanceChargePrepaid.period must be 1 to 12, 24 or 36 months",
+        ),
+        on(
+            &["spec", "systemDisk"],
+            "",
+            "has(self.diskType) || has(self.diskSize)",
+            "spec.systemDisk must set diskType or diskSize: leave it out altogether for the cloud's default",
+        ),
+    ]
+}
+
+fn internet_rules() -> Vec<Rule> {
+    vec![
+        on(
+            &["spec", "internetAccessible"],
+            ".publicIpAssigned",
+            "!has(self.publicIpAssigned) || !self.publicIpAssigned || (has(self.internetMaxBandwidthOut) && self.internetMaxBandwidthOut > 0)",
+            "spec.internetAccessible.publicIpAssigned must not be true at a bandwidth of 0: set internetMaxBandwidthOut to at least 1",
+        ),
+        on(
+            &["spec", "internetAccessible"],
+            ".bandwidthPackageId",
+            "!has(self.bandwidthPackageId) || (has(self.internetChargeType) && self.internetChargeType == 'BANDWIDTH_PACKAGE')",
+            "spec.internetAccessible.bandwidthPackageId must be left out unless internetChargeType is BANDWIDTH_PACKAGE",
+        ),
+    ]
+}
+
+fn either_or_rules() -> Vec<Rule> {
+    vec![
+        on(
+            &["spec", "initScript"],
+            "",
+            "[has(self.inline), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(given, given)",
+            "spec.initScript must have exactly one of inline, configMapKeyRef and secretKeyRef",
+        ),
+        on(
+            &["spec", "initScript"],
+            ".inline",
+            "!has(self.inline) || size(bytes(self.inline)) <= 16384",
+            "spec.initScript.inline must have at most 16384 bytes: download the rest in the script",
+        ),
+        on(
+            &["spec", "loginSettings"],
+            "",
+            "[has(self.passwordSecretRef), has(self.keyIds), has(self.keepImageLogin)].exists_one(given, given)",
+            "spec.loginSettings must have exactly one of passwordSecretRef, keyIds and keepImageLogin",
+        ),
+        on(
+            &["spec", "loginSettings"],
+            ".keepImageLogin",
+            "!has(self.keepImageLogin) || self.keepImageLogin",
+            "spec.loginSettings.keepImageLogin must be true or left out",
+        ),
+    ]
+}

@@ -1,0 +1,197 @@
+//! `PaiInstance.status`: what the operator knows. Written by the operator alone; data and small questions about it, no IO.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator knows about the machine. Nobody but the operator should write here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaiInstanceStatus {
+    /// The generation of the object that this status speaks of; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` and `Synced` always; `Reconciling` and `Stalled` only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Ids of the machines that belong to this object, as the cloud gave them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 64)))]
+    pub instance_ids: Vec<String>,
+    /// RequestId of the call that created the machine. The cloud's support asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub request_id: Option<String>,
+    /// The record of the last attempt to create the machine, written before the call is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_attempt: Option<CreateAttempt>,
+    /// The machines as the cloud last described them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub instances: Vec<InstanceStatus>,
+    /// Management page of the machine, where the cloud names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub pai_mate_url: Option<String>,
+}
+
+/// The record of one attempt to create the machine: the intent before the call, the outcome after it.
+///
+/// All fields but `state`, `requestId` and `reason` are frozen once written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateAttempt {
+    /// Random id of the attempt. Name it in the annotation `pai.tencentcloud.io/resolve-create`.
+    #[schemars(length(min = 1, max = 64))]
+    pub id: String,
+    /// Number of the attempt, counted from 1.
+    #[schemars(range(min = 1))]
+    pub ordinal: i64,
+    /// `Sending`, `Created`, `Rejected`, `Uncertain`, `Held`, `Lapsed` or `Abandoned`.
+    #[schemars(with = "String", length(min = 1, max = 32))]
+    pub state: AttemptState,
+    /// When the request was signed. The cloud accepts it within five minutes of this.
+    #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
+    pub signed_at: Timestamp,
+    /// The secret id (an identifier, not a secret) whose account was asked.
+    #[schemars(length(max = 128))]
+    pub secret_id: String,
+    /// The region that was asked.
+    #[schemars(length(max = 40))]
+    pub region: String,
+    /// The domain name that was sent.
+    #[schemars(length(max = 253))]
+    pub domain_name: String,
+    /// The instance name that was sent.
+    #[schemars(length(max = 60))]
+    pub instance_name: String,
+    /// `Generated` by the operator (proof of ownership by itself) or given by the `User`.
+    #[schemars(with = "String", length(max = 32))]
+    pub name_origin: NameOrigin,
+    /// The charge type that was sent.
+    #[schemars(length(max = 64))]
+    pub charge_type: String,
+    /// RequestId of the answer, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub request_id: Option<String>,
+    /// Why the attempt is in this state: the cloud's code, or what happened to the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+}
+
+/// State of a create attempt. An unknown word (written by a newer operator) is kept and counts as open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptState {
+    /// The intent stands; the call may be on its way.
+    Sending,
+    /// The cloud gave ids.
+    Created,
+    /// The cloud definitely did not create anything.
+    Rejected,
+    /// Nobody knows yet whether a machine exists.
+    Uncertain,
+    /// Nobody can know without a person.
+    Held,
+    /// Settled: the attempt left nothing behind.
+    Lapsed,
+    /// A person gave it up.
+    Abandoned,
+    /// A word of another version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl AttemptState {
+    /// Whether the attempt may still turn out to have bought a machine, so that no other create may be sent.
+    ///
+    /// Source: reliability rule "open = Sending, Uncertain, Held, and any state that this version does not know".
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Sending | Self::Uncertain | Self::Held | Self::Other(_) => true,
+            Self::Created | Self::Rejected | Self::Lapsed | Self::Abandoned => false,
+        }
+    }
+}
+
+/// Where the instance name came from. An unknown word counts as the user's: the weaker proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameOrigin {
+    /// Made by the operator from namespace, name and UID.
+    Generated,
+    /// Written by the user in `spec.instanceName`.
+    User,
+    /// A word of another version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// One machine as the cloud last described it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// Id of the machine, for example `ins-bmmk7d75`.
+    #[schemars(length(min = 1, max = 64))]
+    pub id: String,
+    /// State in the cloud's own words, for example `PENDING` or `RUNNING`; empty until it was first listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub state: Option<String>,
+    /// Availability zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub zone: Option<String>,
+    /// Instance type that was taken from the candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub instance_type: Option<String>,
+    /// Charge type as the cloud says it. It decides what a deletion does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub charge_type: Option<String>,
+    /// Public IPv4 addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 64)))]
+    pub public_ip_addresses: Vec<String>,
+    /// Private IPv4 addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 64)))]
+    pub private_ip_addresses: Vec<String>,
+    /// When the cloud created it, in the cloud's own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub created_time: Option<String>,
+    /// When a prepaid machine expires, in the cloud's own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub expired_time: Option<String>,
+    /// The cloud's latest operation on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub latest_operation: Option<String>,
+    /// Outcome of that operation: `SUCCESS`, `OPERATING` or `FAILED`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub latest_operation_state: Option<String>,
+    /// Restriction the cloud put on it, when it is not `NORMAL`: `EXPIRED` or `PROTECTIVELY_ISOLATED`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub restrict_state: Option<String>,
+    /// The secret id (an identifier) under which it was last seen. Absence under another one proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub secret_id: Option<String>,
+    /// When the one and only TerminateInstances of a prepaid machine was decided. A second call would destroy it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 40), extend("format" = "date-time"))]
+    pub terminate_sent_at: Option<Timestamp>,
+}
+
+impl PaiInstanceStatus {
+    /// The attempt that forbids any other create, if there is one.
+    pub fn open_attempt(&self) -> Option<&CreateAttempt> {
+        self.create_attempt.as_ref().filter(|attempt| attempt.state.is_open())
+    }
+}

@@ -1,0 +1,234 @@
+//! Credentials from a Secret, by `get` alone: never a list or a watch, which would mean reading every Secret.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::observe::Observe;
+use super::problem::Problem;
+use super::references::{Denied, denied, how_to_allow};
+use crate::api::Reason;
+use crate::tencent::{Credentials, SecretId};
+
+/// How long a read Secret is used again. Source: our choice: short, so that a rotation is seen within seconds, long enough that a
+/// burst of passes over many objects with one Secret is one read.
+const CACHE: Duration = Duration::from_secs(5);
+
+/// Credentials and the version of the Secret they came from.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// resourceVersion of the Secret.
+    pub version: Option<String>,
+}
+
+/// Reads credentials, with a short cache by namespace and name.
+#[derive(Debug, Default)]
+pub struct CredentialsReader {
+    last_good: Mutex<HashMap<(String, String), (Found, Instant)>>,
+}
+
+impl CredentialsReader {
+    /// The credentials in the Secret, or why there are none.
+    ///
+    /// An object that is being deleted falls back to the last good credentials when the Secret is gone: a namespace deletion may take
+    /// the Secret first. Errors that pass (the API server is away) are `Err` of the outer result.
+    pub async fn read(
+        &self,
+        api: &Client,
+        now: Instant,
+        namespace: &str,
+        name: &str,
+        deleting: bool,
+    ) -> Result<Result<Found, Problem>, Observe> {
+        let key = (namespace.to_owned(), name.to_owned());
+        if let Some((found, read_at)) = self.locked().get(&key)
+            && now.duration_since(*read_at) < CACHE
+        {
+            return Ok(Ok(found.clone()));
+        }
+        let secrets: Api<Secret> = Api::namespaced(api.clone(), namespace);
+        let found = match secrets.get(name).await {
+            Ok(secret) => parse(name, &secret),
+            Err(error) => match denied(&error) {
+                Some(Denied::NotFound) if deleting && self.locked().contains_key(&key) => {
+                    return Ok(self
+                        .locked()
+                        .get(&key)
+                        .map(|(found, _)| found.clone())
+                        .ok_or_else(|| missing(namespace, name)));
+                }
+                Some(Denied::NotFound) => Err(missing(namespace, name)),
+                Some(Denied::Forbidden { service_account }) => Err(Problem::new(
+                    Reason::CredentialsForbidden,
+                    format!(
+                        "The operator may not read the Secret {namespace}/{name}; nothing was bought. Allow it: {}",
+                        how_to_allow(&service_account, "secrets", namespace, name)
+                    ),
+                )),
+                None => return Err(Observe::ReadReference(Box::new(error))),
+            },
+        };
+        if let Ok(found) = &found {
+            self.locked().insert(key, (found.clone(), now));
+        }
+        Ok(found)
+    }
+
+    /// Makes the next read of these credentials a real one: the cloud refused them.
+    pub fn drop_cached(&self, secret_id: &SecretId) {
+        self.locked()
+            .retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), (Found, Instant)>> {
+        self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(namespace: &str, name: &str) -> Problem {
+    Problem::new(
+        Reason::CredentialsNotFound,
+        format!(
+            "There is no Secret {namespace}/{name}; nothing can be bought or looked at. Create it: kubectl create secret generic {name} -n {namespace} \
+             --from-literal=secretId=... --from-literal=secretKey=..."
+        ),
+    )
+}
+
+fn parse(name: &str, secret: &Secret) -> Result<Found, Problem> {
+    let none = BTreeMap::new();
+    let data = secret.data.as_ref().unwrap_or(&none);
+    let secret_id = value(name, data, "secretId")?;
+    let secret_key = value(name, data, "secretKey")?;
+    let token = data.get("token").map(|_| value(name, data, "token")).transpose()?;
+    let credentials = Credentials::new(
+        &secret_id,
+        SecretString::from(secret_key),
+        token.map(SecretString::from),
+    )
+    .map_err(|error| {
+        Problem::new(
+            Reason::CredentialsInvalid,
+            format!(
+                "The Secret {name} is no use: {error}; nothing was sent. Mend it, it is looked at again every minute."
+            ),
+        )
+    })?;
+    Ok(Found {
+        credentials,
+        version: secret.metadata.resource_version.clone(),
+    })
+}
+
+/// One key of the Secret: there, not empty, and without the slips of an editor or of `echo`, each of which is named.
+fn value(name: &str, data: &BTreeMap<String, ByteString>, key: &str) -> Result<String, Problem> {
+    let bytes = &data
+        .get(key)
+        .ok_or_else(|| {
+            Problem::new(
+                Reason::CredentialsNotFound,
+                format!("The Secret {name} has no key {key}: add it, it is looked at again every minute."),
+            )
+        })?
+        .0;
+    if bytes.is_empty() {
+        return Err(Problem::new(
+            Reason::CredentialsNotFound,
+            format!("The key {key} of the Secret {name} is empty: fill it, it is looked at again every minute."),
+        ));
+    }
+    if bytes.iter().all(u8::is_ascii_graphic) {
+        return Ok(bytes.iter().map(|&byte| char::from(byte)).collect());
+    }
+    let fault = match (bytes.first(), bytes.last()) {
+        (_, Some(b'\n' | b'\r')) => "ends with a line break (write it with printf or --from-literal, not echo)",
+        (Some(first), _) if first.is_ascii_whitespace() => "begins with white space",
+        (_, Some(last)) if last.is_ascii_whitespace() => "ends with white space",
+        _ => "holds a character that no key has (a blank, a line break or something that is not ASCII)",
+    };
+    Err(Problem::new(
+        Reason::CredentialsInvalid,
+        format!(
+            "The key {key} of the Secret {name} {fault}: nothing was sent. Mend it, it is looked at again every minute."
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(pairs: &[(&str, &[u8])]) -> Secret {
+        Secret {
+            data: Some(
+                pairs
+                    .iter()
+                    .map(|(k, v)| ((*k).to_owned(), ByteString(v.to_vec())))
+                    .collect(),
+            ),
+            ..Secret::default()
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_secret_is_named() {
+        let rows: &[(&[(&str, &[u8])], Reason, &str)] = &[
+            (&[("secretKey", b"k")], Reason::CredentialsNotFound, "no key secretId"),
+            (&[("secretId", b"i")], Reason::CredentialsNotFound, "no key secretKey"),
+            (
+                &[("secretId", b"i"), ("secretKey", b"")],
+                Reason::CredentialsNotFound,
+                "secretKey of the Secret s is empty",
+            ),
+            (
+                &[("secretId", b"i\n"), ("secretKey", b"k")],
+                Reason::CredentialsInvalid,
+                "secretId of the Secret s ends with a line break",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b" k")],
+                Reason::CredentialsInvalid,
+                "begins with white space",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k ")],
+                Reason::CredentialsInvalid,
+                "ends with white space",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k\xff")],
+                Reason::CredentialsInvalid,
+                "not ASCII",
+            ),
+            (
+                &[("secretId", b"i"), ("secretKey", b"k"), ("token", b"")],
+                Reason::CredentialsNotFound,
+                "token of the Secret s is empty",
+            ),
+        ];
+        for (pairs, reason, words) in rows {
+            let problem = parse("s", &secret(pairs)).unwrap_err();
+            assert_eq!(problem.reason, *reason, "{words}");
+            assert!(problem.message.contains(words), "{} lacks {words}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_good_secret_is_read() {
+        let found = parse(
+            "s",
+            &secret(&[("secretId", b"AKID"), ("secretKey", b"k"), ("token", b"t")]),
+        )
+        .unwrap();
+        assert_eq!(found.credentials.secret_id.to_string(), "AKID");
+        assert!(found.credentials.token.is_some());
+    }
+}

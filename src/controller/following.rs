@@ -1,0 +1,225 @@
+//! Following: what the cloud says of a known machine, turned into a report. Pure; never a create, whatever became of the machine.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::decide::{Readiness, Report, SLOW, Standing, Step, Synced};
+use super::observe::Observed;
+use super::problem::{Problem, Retry};
+use crate::api::Reason;
+use crate::tencent::{Instance, InstanceState};
+
+/// How often a machine that is changing is looked at. Source: our choice; PAI takes minutes, so seconds are soon enough.
+pub const FRESH: Duration = Duration::from_secs(3);
+
+/// How long an id may stay unlisted after its create before it counts as missing. Source: reliability step 16; the API promises no
+/// read-after-write.
+pub const GRACE: Duration = Duration::from_mins(15);
+
+/// How far apart the two empty looks must be that show a machine is gone. Source: reliability section 3.
+pub const ABSENT_FOR: Duration = Duration::from_secs(30);
+
+/// One machine as the cloud shows it.
+pub enum View<'a> {
+    /// It is listed.
+    Listed(&'a Instance),
+    /// It is not listed, and that says nothing yet.
+    NotYet,
+    /// It is not listed and was before, or should be by now: look once more before believing it.
+    Missing,
+    /// It was absent from two complete looks far enough apart.
+    Gone,
+    /// It is not listed under credentials that never saw it.
+    OtherAccount,
+}
+
+/// What the listing says of one id. Without a listing the caller has already reported why.
+pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
+    if let Some(Ok(listing)) = &seen.listing
+        && let Some(instance) = listing.get(id)
+    {
+        return View::Listed(instance);
+    }
+    let last_seen_under = seen
+        .status
+        .instances
+        .iter()
+        .find(|known| known.id == id)
+        .and_then(|known| known.secret_id.as_deref());
+    let asked_under = seen
+        .account
+        .as_ref()
+        .ok()
+        .map(|account| account.credentials.secret_id.to_string());
+    if last_seen_under.is_some() && last_seen_under != asked_under.as_deref() {
+        return View::OtherAccount;
+    }
+    let created = seen.status.create_attempt.as_ref().map(|attempt| attempt.signed_at);
+    if last_seen_under.is_none() && created.is_some_and(|created| now < created + GRACE) {
+        return View::NotYet;
+    }
+    match seen.recollection.absent_since.get(id) {
+        Some(since) if now >= *since + ABSENT_FOR => View::Gone,
+        _ => View::Missing,
+    }
+}
+
+/// The step for an object whose machines are known.
+pub fn decide(seen: &Observed, now: Timestamp) -> Step {
+    let mut report = match &seen.listing {
+        Some(Err(problem)) => unreadable(problem),
+        _ => worst(seen, now),
+    };
+    if seen.paused() {
+        report.synced = Synced::Paused;
+    }
+    Step::Report(report)
+}
+
+/// The last look failed. It says nothing about the machine, unless a person must act.
+fn unreadable(problem: &Problem) -> Report {
+    let retry = Retry::of(problem.reason);
+    let mut report = Report::problem(problem, retry.look_again().min(Duration::from_mins(1)));
+    if !problem.reason.needs_a_person() {
+        report.ready = Readiness::AsBefore;
+        report.next = Duration::from_secs(15);
+    }
+    report
+}
+
+/// The report on the machine that is worst off: all of them must be well for the object to be.
+fn worst(seen: &Observed, now: Timestamp) -> Report {
+    let rank = |report: &Report| match report.standing {
+        Standing::NeedsPerson => 4,
+        Standing::Retrying => 3,
+        Standing::Progressing => 2,
+        Standing::Settled if report.ready == Readiness::NotReady => 1,
+        Standing::Settled => 0,
+    };
+    let reports = seen.status.instance_ids.iter().map(|id| of_one(seen, id, now));
+    reports
+        .max_by_key(rank)
+        .unwrap_or_else(|| Report::progressing(Reason::Provisioning, "No machine is known.", SLOW))
+}
+
+fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
+    match view(seen, id, now) {
+        View::Listed(instance) => of_listed(seen, id, instance),
+        View::NotYet => Report::progressing(
+            Reason::Provisioning,
+            format!("{id} is bought; the cloud does not list it yet."),
+            FRESH,
+        ),
+        View::Missing => {
+            let text = format!("{id} is not in the cloud's list: it is looked for once more before it counts as gone.");
+            Report {
+                ready: Readiness::AsBefore,
+                ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR)
+            }
+        }
+        View::OtherAccount => Report::problem(
+            &Problem::new(
+                Reason::CredentialsChanged,
+                format!(
+                    "{id} is not listed under the present secret id, which never saw it: it may run and be billed in another account. \
+                     Put credentials of the account that created it into the Secret {}.",
+                    seen.object.spec.credentials_ref.name
+                ),
+            ),
+            Duration::from_mins(1),
+        ),
+        View::Gone => gone(
+            id,
+            "is no longer in the cloud's list: it was destroyed outside of Kubernetes",
+        ),
+    }
+}
+
+fn gone(id: &str, what: &str) -> Report {
+    let text = format!(
+        "{id} {what}. Nothing is created in its place. Delete this object and apply it anew for a new machine."
+    );
+    Report {
+        synced: Synced::Success,
+        ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW)
+    }
+}
+
+fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
+    let state = instance.instance_state.as_str();
+    let settled = |reason, message: String| Report {
+        standing: Standing::Settled,
+        ..Report::progressing(reason, message, SLOW)
+    };
+    if let Some(restriction) = instance.restrict_state.as_deref().filter(|state| *state != "NORMAL") {
+        let text =
+            format!("{id} is restricted by the cloud ({restriction}): renew it or top the account up in the console.");
+        return settled(Reason::InsufficientBalance, text);
+    }
+    match &instance.instance_state {
+        InstanceState::Running
+        | InstanceState::EnterServiceLiveMigrate
+        | InstanceState::ServiceLiveMigrate
+        | InstanceState::ExitServiceLiveMigrate => running(seen, id, instance),
+        InstanceState::Pending | InstanceState::Starting | InstanceState::Rebooting => {
+            Report::progressing(Reason::Provisioning, format!("{id} is {state}."), FRESH)
+        }
+        InstanceState::Stopping => Report::progressing(Reason::Stopped, format!("{id} is {state}."), FRESH),
+        InstanceState::Stopped => settled(
+            Reason::Stopped,
+            format!(
+                "{id} is STOPPED and still billed: start it in the console, or delete this object to terminate it."
+            ),
+        ),
+        InstanceState::LaunchFailed => {
+            let why = instance
+                .latest_operation_error_msg
+                .as_deref()
+                .unwrap_or("the cloud gives no reason");
+            let text = format!(
+                "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is created in its place. \
+                 Delete this object and apply it anew for a new machine."
+            );
+            Report {
+                synced: Synced::Success,
+                ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW)
+            }
+        }
+        InstanceState::Shutdown => gone(
+            id,
+            "is in the recycle bin (SHUTDOWN): renew it in the console to get it back",
+        ),
+        InstanceState::Terminating => gone(id, "is being destroyed, and not by this operator"),
+        InstanceState::EnterRescueMode | InstanceState::RescueMode | InstanceState::ExitRescueMode => settled(
+            Reason::Stopped,
+            format!("{id} is in rescue work ({state}), begun outside of Kubernetes: nothing is done to it."),
+        ),
+        InstanceState::Other(word) => settled(
+            Reason::Stopped,
+            format!(
+                "{id} is in the state {word:?}, which this version does not know: nothing is done to it. Look at it in the console."
+            ),
+        ),
+    }
+}
+
+fn running(seen: &Observed, id: &str, instance: &Instance) -> Report {
+    let address = instance.public_ip_addresses.first();
+    if seen.object.spec.internet_accessible.wants_public_address() && address.is_none() {
+        return Report::progressing(
+            Reason::Provisioning,
+            format!("{id} runs, but has no public address yet."),
+            FRESH,
+        );
+    }
+    let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
+    Report {
+        ready: Readiness::Ready,
+        reason: Reason::Available,
+        message: format!("{id} runs{at}. The site may need a few minutes more to answer."),
+        standing: Standing::Settled,
+        synced: Synced::Success,
+        next: SLOW,
+    }
+}

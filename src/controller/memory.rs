@@ -1,0 +1,107 @@
+//! What this process remembers about an object and may forget at any time: a restart must only cost a repeated look.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+/// What a refused create was sent with. When any of it changes, the refusal no longer speaks of the present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// Value of the annotation that asks for a fresh look.
+    pub reconcile_requested_at: Option<String>,
+    /// resourceVersion of the credentials Secret.
+    pub credentials_version: Option<String>,
+    /// resourceVersions of the script's and the password's sources.
+    pub reference_versions: Vec<String>,
+}
+
+/// Until when a refused create is not repeated, unless its inputs change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The next try.
+    pub until: Timestamp,
+    /// What was refused.
+    pub inputs: Inputs,
+}
+
+/// What is remembered about one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recollection {
+    /// The refused create that waits.
+    pub hold: Option<Hold>,
+    /// Refused creates in a row, for their back-off.
+    pub failures: u32,
+    /// Failed passes in a row, for theirs.
+    pub failed_passes: u32,
+    /// Since when each id has been absent from complete listings.
+    pub absent_since: BTreeMap<String, Timestamp>,
+    /// Ids that the cloud said do not exist (any more).
+    pub gone: BTreeSet<String>,
+    /// Ids whose termination the cloud accepted: no need to ask again at once.
+    pub terminated_at: BTreeMap<String, Timestamp>,
+}
+
+/// How this process stands to a create attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// This process holds it and may still be sending.
+    InFlight,
+    /// This process wrote it, or tried to, and will never send it.
+    NeverSent,
+    /// Another process wrote it, or this one before a restart: nobody knows what became of it.
+    Foreign,
+}
+
+/// The memory of the process: recollections by object UID, attempts by attempt id.
+#[derive(Debug, Default)]
+pub struct Memory {
+    objects: Mutex<HashMap<String, Recollection>>,
+    attempts: Mutex<HashMap<String, Ownership>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// What is remembered about the object, empty if nothing.
+    pub fn recall(&self, uid: &str) -> Recollection {
+        locked(&self.objects).get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Changes what is remembered about the object; an empty recollection takes no room.
+    pub fn update(&self, uid: &str, change: impl FnOnce(&mut Recollection)) {
+        let mut objects = locked(&self.objects);
+        let mut recollection = objects.remove(uid).unwrap_or_default();
+        change(&mut recollection);
+        if recollection != Recollection::default() {
+            objects.insert(uid.to_owned(), recollection);
+        }
+    }
+
+    /// Forgets the object.
+    pub fn forget(&self, uid: &str) {
+        locked(&self.objects).remove(uid);
+    }
+
+    /// How this process stands to the attempt.
+    pub fn ownership(&self, attempt_id: &str) -> Ownership {
+        locked(&self.attempts)
+            .get(attempt_id)
+            .copied()
+            .unwrap_or(Ownership::Foreign)
+    }
+
+    /// Notes how this process stands to the attempt.
+    pub fn own(&self, attempt_id: &str, ownership: Ownership) {
+        locked(&self.attempts).insert(attempt_id.to_owned(), ownership);
+    }
+
+    /// Forgets an attempt whose outcome is recorded.
+    pub fn disown(&self, attempt_id: &str) {
+        locked(&self.attempts).remove(attempt_id);
+    }
+}

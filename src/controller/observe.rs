@@ -1,0 +1,252 @@
+//! Observe: one fresh look at everything a decision may need. Reads only; never the watch cache, which may be old and buy twice.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+
+use super::Context;
+use super::memory::{Hold, Inputs, Ownership, Recollection};
+use super::problem::{Problem, Retry};
+use super::references::{self, CreateInputs};
+use crate::api::crd::CRD_NAME;
+use crate::api::{
+    AttemptState, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus, RECONCILE_REQUESTED_ANNOTATION, Reason,
+};
+use crate::tencent::{Account, Action, DescribeInstances, Instance, InstanceId, Region};
+
+/// Most ids in one DescribeInstances call. Source: CVM API.
+const IDS_PER_CALL: usize = 100;
+
+/// Everything a decision may need, as it was at one moment.
+#[derive(Debug)]
+pub struct Observed {
+    /// The object, read with quorum.
+    pub object: PaiInstance,
+    /// Its status, empty if it has none.
+    pub status: PaiInstanceStatus,
+    /// Whose account and which region, or why that is not known.
+    pub account: Result<Account, Problem>,
+    /// What a create would send beyond the spec; looked at only when a create is possible.
+    pub create_inputs: Option<Result<CreateInputs, Problem>>,
+    /// The machines by id as the cloud lists them now; looked at only when ids are known.
+    pub listing: Option<Result<BTreeMap<String, Instance>, Problem>>,
+    /// What a create sent now would rest on.
+    pub inputs: Inputs,
+    /// How this process stands to the attempt in the status.
+    pub ownership: Ownership,
+    /// What this process remembers.
+    pub recollection: Recollection,
+    /// Whether the CRD itself is being deleted. A machine must not die because somebody uninstalls an operator.
+    pub crd_deleting: bool,
+}
+
+impl Observed {
+    /// Whether the object is being deleted.
+    pub fn deleting(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether our finalizer is on the object.
+    pub fn has_finalizer(&self) -> bool {
+        self.object
+            .metadata
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|name| name == FINALIZER)
+    }
+
+    /// Whether a person has stopped all writes to the cloud.
+    pub fn paused(&self) -> bool {
+        annotation(&self.object, PAUSED_ANNOTATION) == Some("true")
+    }
+
+    /// The UID, empty only for an object that never was on a server.
+    pub fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// Why nothing could be observed. All of it passes: the pass is repeated with back-off.
+#[derive(Debug, thiserror::Error)]
+pub enum Observe {
+    /// The API server did not give the object.
+    #[error("the object cannot be read: {0}")]
+    ReadObject(#[source] Box<kube::Error>),
+    /// The API server did not say whether our CRD is being deleted.
+    #[error("the CustomResourceDefinition cannot be read: {0}")]
+    ReadCrd(#[source] Box<kube::Error>),
+    /// A Secret or ConfigMap could not be read for a reason that passes.
+    #[error("a reference cannot be read: {0}")]
+    ReadReference(#[source] Box<kube::Error>),
+}
+
+/// Looks at everything. `None` means that the object is gone.
+pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> Result<Option<Observed>, Observe> {
+    let object = api
+        .get_opt(name)
+        .await
+        .map_err(|error| Observe::ReadObject(Box::new(error)))?;
+    let Some(object) = object else { return Ok(None) };
+    let status = object.status.clone().unwrap_or_default();
+    let recollection = context
+        .memory
+        .recall(object.metadata.uid.as_deref().unwrap_or_default());
+    let ownership = status
+        .create_attempt
+        .as_ref()
+        .map_or(Ownership::Foreign, |attempt| context.memory.ownership(&attempt.id));
+    let mut seen = Observed {
+        inputs: Inputs {
+            generation: object.metadata.generation,
+            reconcile_requested_at: annotation(&object, RECONCILE_REQUESTED_ANNOTATION).map(str::to_owned),
+            ..Inputs::default()
+        },
+        account: Err(Problem::new(Reason::Provisioning, "not looked at yet")),
+        create_inputs: None,
+        listing: None,
+        crd_deleting: false,
+        object,
+        status,
+        ownership,
+        recollection,
+    };
+    if !seen.has_finalizer() {
+        return Ok(Some(seen));
+    }
+    look_at_account(context, &mut seen).await?;
+    if !seen.status.instance_ids.is_empty() {
+        seen.listing = Some(look_at_machines(context, &seen).await);
+        note_absences(context, &mut seen);
+        if seen.deleting() {
+            seen.crd_deleting = crd_is_being_deleted(context).await?;
+        }
+    } else if !seen.deleting() && seen.status.open_attempt().is_none() {
+        let (inputs, versions) = references::create_inputs(context, &seen.object).await?;
+        seen.create_inputs = Some(inputs);
+        seen.inputs.reference_versions = versions;
+        seen.recollection.hold = seen.recollection.hold.take().or_else(|| hold_from_status(&seen));
+    }
+    Ok(Some(seen))
+}
+
+/// The value of an annotation.
+pub fn annotation<'a>(object: &'a PaiInstance, name: &str) -> Option<&'a str> {
+    object.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), Observe> {
+    let namespace = seen.object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = &seen.object.spec.credentials_ref.name;
+    let read = context
+        .credentials
+        .read(
+            &context.api,
+            context.clock.monotonic(),
+            namespace,
+            name,
+            seen.deleting(),
+        )
+        .await?;
+    seen.account = read.and_then(|found| {
+        seen.inputs.credentials_version = found.version;
+        let region = Region::parse(&seen.object.spec.region).map_err(|error| {
+            Problem::new(
+                Reason::InvalidSpec,
+                format!("spec.region: {error}. Apply a new object with a valid region."),
+            )
+        })?;
+        Ok(Account {
+            credentials: found.credentials,
+            region,
+        })
+    });
+    Ok(())
+}
+
+async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap<String, Instance>, Problem> {
+    let account = seen.account.as_ref().map_err(Clone::clone)?;
+    let ids = seen
+        .status
+        .instance_ids
+        .iter()
+        .take(IDS_PER_CALL)
+        .map(InstanceId::new)
+        .collect();
+    let request = DescribeInstances::by_ids(ids);
+    let reply = context
+        .cloud
+        .describe_instances(account, &request, context.clock.now())
+        .await;
+    match reply {
+        Ok(reply) => {
+            let by_id = reply
+                .value
+                .instances
+                .into_iter()
+                .map(|instance| (instance.instance_id.to_string(), instance));
+            Ok(by_id.filter(|(id, _)| seen.status.instance_ids.contains(id)).collect())
+        }
+        Err(error) => {
+            let problem = Problem::failed_read(Action::DescribeInstances, &error);
+            if problem.reason == Reason::CredentialsInvalid {
+                context.credentials.drop_cached(&account.credentials.secret_id);
+            }
+            Err(problem)
+        }
+    }
+}
+
+/// Remembers since when each id has been missing from complete listings; a listing that failed says nothing.
+fn note_absences(context: &Context, seen: &mut Observed) {
+    let Some(Ok(listing)) = &seen.listing else { return };
+    let now = context.clock.now();
+    let known = &mut seen.recollection;
+    for id in &seen.status.instance_ids {
+        if listing.contains_key(id) {
+            known.absent_since.remove(id);
+        } else {
+            known.absent_since.entry(id.clone()).or_insert(now);
+        }
+    }
+    let absent_since = known.absent_since.clone();
+    context
+        .memory
+        .update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| {
+            known.absent_since = absent_since;
+        });
+}
+
+async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {
+    let crds: Api<CustomResourceDefinition> = Api::all(context.api.clone());
+    match crds.get_metadata_opt(CRD_NAME).await {
+        Ok(crd) => Ok(crd.is_some_and(|crd| crd.metadata.deletion_timestamp.is_some())),
+        // An installation with Roles only may not ask: the defence is off there, as the documentation says.
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
+        Err(error) => Err(Observe::ReadCrd(Box::new(error))),
+    }
+}
+
+/// After a restart: the wait that a refused create is under, from what the status tells. It assumes that nothing else changed.
+fn hold_from_status(seen: &Observed) -> Option<Hold> {
+    let attempt = seen
+        .status
+        .create_attempt
+        .as_ref()
+        .filter(|attempt| attempt.state == AttemptState::Rejected)?;
+    let ready = seen
+        .status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")?;
+    if ready.observed_generation != seen.object.metadata.generation {
+        return None;
+    }
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    let until = attempt.signed_at + Retry::of(*reason).create_delay(1);
+    Some(Hold {
+        until,
+        inputs: seen.inputs.clone(),
+    })
+}

@@ -1,0 +1,207 @@
+//! Record: folds what was seen and done into the status, and writes it only when it changed, by compare-and-swap.
+
+use jiff::Timestamp;
+use kube::Api;
+use kube::api::PostParams;
+
+use super::Context;
+use super::decide::{Readiness, Report, Standing, Synced};
+use super::events::EventKind;
+use super::observe::Observed;
+use crate::api::conditions::{self, cut_to_bytes};
+use crate::api::{ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
+use crate::tencent::Instance;
+
+/// Name under which the API server books our fields.
+pub const FIELD_MANAGER: &str = "pai-operator";
+
+/// The status could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteStatus {
+    /// Somebody else wrote first: look again.
+    #[error("the status was changed by somebody else meanwhile")]
+    Conflict,
+    /// The API server did not take it, or nobody knows whether it did.
+    #[error("the status cannot be written: {0}")]
+    Failed(#[source] Box<kube::Error>),
+}
+
+/// Records a report: the status changes only where it says something new.
+pub async fn tell(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    report: &Report,
+) -> Result<(), WriteStatus> {
+    let mut status = refreshed(seen);
+    apply(
+        report,
+        &mut status,
+        seen.object.metadata.generation,
+        context.clock.now(),
+    );
+    if status == seen.status {
+        return Ok(());
+    }
+    write(context, api, &seen.object, status).await?;
+    Ok(())
+}
+
+/// Writes the status over the one that `object` holds, if nobody else has written since, and tells of a new reason in an Event.
+pub async fn write(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    object: &PaiInstance,
+    status: PaiInstanceStatus,
+) -> Result<PaiInstance, WriteStatus> {
+    let mut new = object.clone();
+    new.status = Some(status);
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let written = api
+        .replace_status(name, &params, &new)
+        .await
+        .map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
+            error => WriteStatus::Failed(Box::new(error)),
+        })?;
+    if let Some((kind, reason, note)) = news(object.status.as_ref(), new.status.as_ref()) {
+        context.events.publish(object, kind, &reason, &note).await;
+    }
+    Ok(written)
+}
+
+/// The Event for a change of the reason of `Ready`, if it changed: one an actual change, none a retry.
+fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Option<(EventKind, String, String)> {
+    let ready = |status: Option<&PaiInstanceStatus>| {
+        status.and_then(|status| {
+            status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+                .cloned()
+        })
+    };
+    let new = ready(new)?;
+    if ready(old).is_some_and(|old| old.reason == new.reason) {
+        return None;
+    }
+    let calm = ["Available", "Provisioning", "Deleting"];
+    let kind = if calm.contains(&new.reason.as_str()) {
+        EventKind::Normal
+    } else {
+        EventKind::Warning
+    };
+    Some((kind, new.reason, new.message))
+}
+
+/// The status with the machines as they are listed now.
+pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
+    let mut status = seen.status.clone();
+    let (Some(Ok(listing)), Ok(account)) = (&seen.listing, &seen.account) else {
+        return status;
+    };
+    let secret_id = account.credentials.secret_id.to_string();
+    for id in &seen.status.instance_ids {
+        let Some(instance) = listing.get(id) else { continue };
+        let old = status.instances.iter().find(|known| known.id == *id);
+        let fresh = InstanceStatus {
+            secret_id: Some(secret_id.clone()),
+            terminate_sent_at: old.and_then(|old| old.terminate_sent_at),
+            ..described(id, instance)
+        };
+        match status.instances.iter_mut().find(|known| known.id == *id) {
+            Some(place) => *place = fresh,
+            None => status.instances.push(fresh),
+        }
+    }
+    status
+}
+
+/// One machine in the form of the status. Every text comes from outside, so every text is cut to the schema's bound.
+fn described(id: &str, instance: &Instance) -> InstanceStatus {
+    let word = |text: &str| cut_to_bytes(text, 64).to_owned();
+    let optional = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(word);
+    let addresses = |list: &[String]| list.iter().take(10).map(|address| word(address)).collect();
+    InstanceStatus {
+        id: id.to_owned(),
+        state: Some(word(instance.instance_state.as_str())),
+        zone: optional(&instance.placement.zone),
+        instance_type: optional(&instance.instance_type),
+        charge_type: optional(&instance.instance_charge_type),
+        public_ip_addresses: addresses(&instance.public_ip_addresses),
+        private_ip_addresses: addresses(&instance.private_ip_addresses),
+        created_time: instance.created_time.map(|time| time.to_string()),
+        expired_time: instance.expired_time.map(|time| time.to_string()),
+        latest_operation: optional(&instance.latest_operation),
+        latest_operation_state: optional(&instance.latest_operation_state),
+        restrict_state: optional(&instance.restrict_state).filter(|state| state != "NORMAL"),
+        secret_id: None,
+        terminate_sent_at: None,
+    }
+}
+
+/// Folds a report into the conditions.
+pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option<i64>, now: Timestamp) {
+    status.observed_generation = generation;
+    let reason = report.reason.as_str();
+    let mut set = |kind, value, reason: &str, message: &str| {
+        conditions::set(&mut status.conditions, kind, value, reason, message, generation, now);
+    };
+    match report.ready {
+        Readiness::Ready => set(ConditionType::Ready, true, reason, &report.message),
+        Readiness::NotReady => set(ConditionType::Ready, false, reason, &report.message),
+        Readiness::AsBefore => {}
+    }
+    match report.synced {
+        Synced::Success => set(
+            ConditionType::Synced,
+            true,
+            "ReconcileSuccess",
+            "The object and the cloud were compared.",
+        ),
+        Synced::Error => set(ConditionType::Synced, false, "ReconcileError", &report.message),
+        Synced::Paused => set(
+            ConditionType::Synced,
+            false,
+            "Paused",
+            "Nothing is written to the cloud until the annotation pai.tencentcloud.io/paused is removed.",
+        ),
+    }
+    match report.standing {
+        Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", &report.message),
+        Standing::Retrying => set(
+            ConditionType::Reconciling,
+            true,
+            "ProgressingWithRetry",
+            &report.message,
+        ),
+        Standing::NeedsPerson => set(ConditionType::Stalled, true, reason, &report.message),
+        Standing::Settled => {}
+    }
+    if !matches!(report.standing, Standing::Progressing | Standing::Retrying) {
+        conditions::clear(&mut status.conditions, ConditionType::Reconciling);
+    }
+    if report.standing != Standing::NeedsPerson {
+        conditions::clear(&mut status.conditions, ConditionType::Stalled);
+    }
+    if !status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == ConditionType::Ready.as_str())
+    {
+        let message = &report.message;
+        conditions::set(
+            &mut status.conditions,
+            ConditionType::Ready,
+            false,
+            Reason::Provisioning.as_str(),
+            message,
+            generation,
+            now,
+        );
+    }
+}

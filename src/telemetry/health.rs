@@ -1,0 +1,50 @@
+//! Health: is the process alive, and is it ready to do its part? A standby is ready too.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long the API server may stay silent before the process counts as not ready. Source: our choice: twice the default lease.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What the probes ask.
+#[derive(Debug, Default)]
+pub struct Health {
+    heard_from_api: Mutex<Option<Instant>>,
+    leading: CancellationToken,
+    listed: CancellationToken,
+}
+
+impl Health {
+    /// The API server answered just now.
+    pub fn heard_from_api(&self) {
+        if let Ok(mut heard) = self.heard_from_api.lock() {
+            *heard = Some(Instant::now());
+        }
+    }
+
+    /// This process leads from now on, so that it must have listed the objects to be ready.
+    pub fn leads(&self) {
+        self.leading.cancel();
+    }
+
+    /// Cancelled once all objects were listed.
+    pub fn listed(&self) -> CancellationToken {
+        self.listed.clone()
+    }
+
+    /// What is missing before the process is ready; empty if nothing is.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        let heard = self.heard_from_api.lock().ok().and_then(|heard| *heard);
+        if heard.is_none_or(|heard| heard.elapsed() >= SILENCE) {
+            missing.push("no answer from the API server about the Lease in the last 30 s");
+        }
+        if self.leading.is_cancelled() && !self.listed.is_cancelled() {
+            missing.push("the PaiInstances are not listed yet: is the CustomResourceDefinition installed?");
+        }
+        missing
+    }
+}

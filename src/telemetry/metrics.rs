@@ -1,0 +1,101 @@
+//! Metrics in the OpenMetrics text form. No object names in labels: each would be a series of its own for ever.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::api::AttemptState;
+use crate::tencent::{CallError, Reply};
+
+/// A label value from a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: Word,
+}
+
+/// The counts of this process.
+pub struct Metrics {
+    registry: Registry,
+    passes: Family<ByOutcome, Counter>,
+    creates: Family<ByOutcome, Counter>,
+    terminations: Family<ByOutcome, Counter>,
+    leading: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("pai_operator");
+        let passes = Family::default();
+        let creates = Family::default();
+        let terminations = Family::default();
+        let leading = Gauge::default();
+        registry.register("reconcile", "Passes over objects, by what they came to", passes.clone());
+        registry.register(
+            "create",
+            "CreatePaiInstance calls, by the state of their attempt",
+            creates.clone(),
+        );
+        registry.register(
+            "terminate",
+            "TerminateInstances calls, by what they came to",
+            terminations.clone(),
+        );
+        registry.register("leader", "1 while this process leads", leading.clone());
+        Self {
+            registry,
+            passes,
+            creates,
+            terminations,
+            leading,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a pass.
+    pub fn passed(&self, outcome: &'static str) {
+        self.passes.get_or_create(&ByOutcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// Counts a create by the state of its attempt.
+    pub fn created(&self, state: &AttemptState) {
+        let outcome = match state {
+            AttemptState::Created => "created",
+            AttemptState::Rejected => "rejected",
+            _ => "unknown",
+        };
+        self.creates.get_or_create(&ByOutcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// Counts a termination.
+    pub fn terminated(&self, result: &Result<Reply<()>, CallError>) {
+        let outcome = result.as_ref().err().map_or("accepted", CallError::category);
+        self.terminations
+            .get_or_create(&ByOutcome { outcome: Word(outcome) })
+            .inc();
+    }
+
+    /// Says whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
+    }
+
+    /// All metrics as text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

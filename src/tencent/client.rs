@@ -1,0 +1,329 @@
+//! The calls: builds, signs, sends once and opens the reply. Needs a transport, endpoints and the time of each call; must
+//! not read the wall clock, and must never send anything twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::time::Instant;
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::action::Action;
+use super::autoscaling::{CreatePaiInstance, CreatePaiInstanceReply, DescribePaiInstances, DescribePaiInstancesReply};
+use super::credentials::{Account, SecretId};
+use super::cvm::{DescribeInstances, DescribeInstancesReply, InstanceId, TerminateInstances};
+use super::endpoints::Endpoints;
+use super::envelope::{open, open_create};
+use super::errors::{CallError, MAX_MESSAGE_BYTES, clean_text};
+use super::rate_limit::RateLimits;
+use super::redact::Redactor;
+use super::region::Region;
+use super::sign::{Payload, RequestParts, sign};
+use super::transport::{CALL_DEADLINE, HeaderText, HttpRequest, HttpResponse, Sent, Transport};
+
+/// Longest time that a read waits for its turn. Source: our choice; at 39 reads a second more than a thousand can wait.
+pub const READ_WAIT: Duration = Duration::from_secs(30);
+/// Largest request body, in bytes. Source: vendor page on signature v3 (POST).
+pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// How much longer than the deadline the client waits for a transport that does not keep it.
+const GRACE: Duration = Duration::from_secs(1);
+
+const CONTENT_TYPE: &str = "application/json";
+
+/// The cloud client of the process. Cheap to clone; clones share rate limits and connections.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    endpoints: Endpoints,
+    limits: Arc<RateLimits>,
+}
+
+/// A success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// What was asked for.
+    pub value: T,
+    /// For the vendor's support.
+    pub request_id: Option<String>,
+    /// The cloud's clock (`Date` header), in whole seconds.
+    pub cloud_time: Option<Timestamp>,
+    /// `DeprecatedWarning` of the reply: bounded and cleaned as an error message.
+    pub deprecated: Option<String>,
+}
+
+/// A create whose bytes are final. Consumed by the one call that sends it; never shown.
+pub struct SignedCreate {
+    signed: Signed,
+    signed_at: Timestamp,
+}
+
+impl SignedCreate {
+    /// The `X-TC-Timestamp`, cut to whole seconds: from it the cloud counts its five minutes.
+    pub fn signed_at(&self) -> Timestamp {
+        self.signed_at
+    }
+}
+
+/// A request cannot be built. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PrepareError {
+    /// The parameters cannot be written as JSON.
+    #[error("the parameters cannot be written as JSON")]
+    Json,
+    /// Larger than the cloud takes.
+    #[error("the request has {bytes} bytes; the cloud takes {MAX_BODY_BYTES}")]
+    TooLarge {
+        /// Size of the body.
+        bytes: usize,
+    },
+}
+
+/// A signed request with what is needed to judge, count and show its end.
+struct Signed {
+    request: HttpRequest,
+    action: Action,
+    secret_id: SecretId,
+    region: Region,
+    redactor: Redactor,
+}
+
+impl Client {
+    /// A client that sends through `transport` to `endpoints`, with rate limits of its own: have one per process.
+    pub fn new(transport: Arc<dyn Transport>, endpoints: Endpoints) -> Self {
+        Self {
+            transport,
+            endpoints,
+            limits: Arc::new(RateLimits::default()),
+        }
+    }
+
+    /// Takes the token for a create that is signed and sent at once, or says when to come back. Ask before
+    /// [`Client::prepare_create`]: a create must not wait between signing and sending.
+    pub fn create_permit(&self, account: &Account, now: Instant) -> Result<(), Duration> {
+        let secret_id = &account.credentials.secret_id;
+        self.limits
+            .try_take(secret_id, &account.region, Action::CreatePaiInstance, now)
+    }
+
+    /// Writes and signs a create. Sends nothing.
+    pub fn prepare_create(
+        &self,
+        account: &Account,
+        request: &CreatePaiInstance,
+        signed_at: Timestamp,
+    ) -> Result<SignedCreate, PrepareError> {
+        let capacity = request.body_capacity();
+        let mut signed = self.sign(account, Action::CreatePaiInstance, request, capacity, signed_at)?;
+        request.add_secrets(&mut signed.redactor);
+        let signed_at = Timestamp::from_second(signed_at.as_second()).unwrap_or(signed_at);
+        Ok(SignedCreate { signed, signed_at })
+    }
+
+    /// Sends a create: one request on a connection of its own, never repeated. Judge the result with
+    /// [`super::create_verdict`].
+    pub async fn send_create(&self, signed: SignedCreate) -> Result<Reply<CreatePaiInstanceReply>, CallError> {
+        self.call(signed.signed, open_create).await
+    }
+
+    /// One page of the PAI instances. Waits for its turn up to [`READ_WAIT`], then signs for `now` plus the wait.
+    pub async fn describe_pai_instances(
+        &self,
+        account: &Account,
+        request: &DescribePaiInstances,
+        now: Timestamp,
+    ) -> Result<Reply<DescribePaiInstancesReply>, CallError> {
+        self.read(account, Action::DescribePaiInstances, request, now).await
+    }
+
+    /// One page of the machines. Waits for its turn as [`Client::describe_pai_instances`] does.
+    pub async fn describe_instances(
+        &self,
+        account: &Account,
+        request: &DescribeInstances,
+        now: Timestamp,
+    ) -> Result<Reply<DescribeInstancesReply>, CallError> {
+        let mut reply: Reply<DescribeInstancesReply> =
+            self.read(account, Action::DescribeInstances, request, now).await?;
+        let messages = reply.value.instances.iter_mut();
+        let mut messages = messages
+            .filter_map(|instance| instance.latest_operation_error_msg.as_mut())
+            .peekable();
+        if messages.peek().is_some() {
+            let redactor = account.credentials.redactor();
+            messages.for_each(|message| *message = clean_text(message, MAX_MESSAGE_BYTES, &redactor));
+        }
+        Ok(reply)
+    }
+
+    /// Terminates one machine; a prepaid one moves to the recycle bin first, and a second call destroys it. Does not
+    /// wait for its turn: [`CallError::RateLimited`] says when to come back. One request on a connection of its own.
+    pub async fn terminate_instance(
+        &self,
+        account: &Account,
+        id: &InstanceId,
+        now: Timestamp,
+    ) -> Result<Reply<()>, CallError> {
+        let action = Action::TerminateInstances;
+        self.limits
+            .try_take(&account.credentials.secret_id, &account.region, action, Instant::now())
+            .map_err(|retry_after| CallError::RateLimited { retry_after })?;
+        let request = TerminateInstances {
+            instance_ids: [id.clone()],
+        };
+        let signed = self
+            .sign(account, action, &request, 0, now)
+            .map_err(|error| not_sent(&error))?;
+        let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
+        Ok(Reply {
+            value: (),
+            request_id: reply.request_id,
+            cloud_time: reply.cloud_time,
+            deprecated: reply.deprecated,
+        })
+    }
+
+    async fn read<P: Serialize, T: DeserializeOwned>(
+        &self,
+        account: &Account,
+        action: Action,
+        parameters: &P,
+        now: Timestamp,
+    ) -> Result<Reply<T>, CallError> {
+        let asked = Instant::now();
+        self.limits
+            .take(&account.credentials.secret_id, &account.region, action, READ_WAIT)
+            .await
+            .map_err(|retry_after| CallError::RateLimited { retry_after })?;
+        let signed_at = now.checked_add(asked.elapsed()).unwrap_or(now);
+        let signed = self
+            .sign(account, action, parameters, 0, signed_at)
+            .map_err(|error| not_sent(&error))?;
+        self.call(signed, open).await
+    }
+
+    fn sign<P: Serialize>(
+        &self,
+        account: &Account,
+        action: Action,
+        parameters: &P,
+        capacity: usize,
+        signed_at: Timestamp,
+    ) -> Result<Signed, PrepareError> {
+        let mut body = Zeroizing::new(Vec::with_capacity(capacity));
+        serde_json::to_writer(&mut *body, parameters).map_err(|_| PrepareError::Json)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(PrepareError::TooLarge { bytes: body.len() });
+        }
+        let (url, host) = self.endpoints.url(action.service(), &account.region);
+        let headers = headers(account, action, host, &body, signed_at);
+        let request = HttpRequest {
+            url,
+            headers,
+            body: Bytes::from_owner(body),
+            fresh_connection: !action.is_read(),
+            deadline: CALL_DEADLINE,
+        };
+        Ok(Signed {
+            request,
+            action,
+            secret_id: account.credentials.secret_id.clone(),
+            region: account.region.clone(),
+            redactor: account.credentials.redactor(),
+        })
+    }
+
+    /// Sends once, opens the reply, and tells log and rate limit about the end.
+    async fn call<T>(
+        &self,
+        signed: Signed,
+        open: impl FnOnce(&HttpResponse, &Redactor) -> Result<Reply<T>, CallError>,
+    ) -> Result<Reply<T>, CallError> {
+        let Signed {
+            request,
+            action,
+            secret_id,
+            region,
+            redactor,
+        } = signed;
+        let begun = Instant::now();
+        let longest = request.deadline + GRACE;
+        let result = match tokio::time::timeout(longest, self.transport.send(request)).await {
+            Ok(Ok(response)) => open(&response, &redactor),
+            Ok(Err(failure)) => {
+                let reason = clean_text(&failure.reason, MAX_MESSAGE_BYTES, &redactor);
+                Err(match failure.sent {
+                    Sent::No => CallError::NotSent { reason },
+                    Sent::Maybe => CallError::NoAnswer { reason },
+                })
+            }
+            Err(_) => Err(CallError::NoAnswer {
+                reason: "the transport did not keep its deadline".to_owned(),
+            }),
+        };
+        let (request_id, code) = match &result {
+            Ok(reply) => (reply.request_id.as_deref(), None),
+            Err(error) => (error.request_id(), error.code()),
+        };
+        if code.is_some_and(|code| code.starts_with("RequestLimitExceeded")) {
+            self.limits.throttled(&secret_id, &region, action, Instant::now());
+        }
+        let outcome = result.as_ref().err().map_or("ok", CallError::category);
+        let milliseconds = begun.elapsed().as_millis();
+        debug!(%action, %region, request_id, code, outcome, milliseconds, "cloud call");
+        result
+    }
+}
+
+fn not_sent(error: &PrepareError) -> CallError {
+    CallError::NotSent {
+        reason: error.to_string(),
+    }
+}
+
+/// All headers of a call. Signed are those that the vendor's current page signs.
+fn headers(
+    account: &Account,
+    action: Action,
+    host: String,
+    body: &[u8],
+    signed_at: Timestamp,
+) -> Vec<(&'static str, HeaderText)> {
+    let credentials = &account.credentials;
+    let signed = [
+        ("content-type", CONTENT_TYPE),
+        ("host", &host),
+        ("x-tc-action", action.name()),
+    ];
+    let parts = RequestParts {
+        method: "POST",
+        query: "",
+        service: action.service().name(),
+        headers: &signed,
+        payload: Payload::Signed(body),
+    };
+    let authorization = SecretString::from(sign(&parts, credentials, signed_at).authorization);
+    let plain = |text: &str| HeaderText::Plain(text.to_owned());
+    let mut headers = vec![
+        ("Host", HeaderText::Plain(host)),
+        ("Content-Type", plain(CONTENT_TYPE)),
+        ("Authorization", HeaderText::Sensitive(authorization)),
+        ("X-TC-Action", plain(action.name())),
+        ("X-TC-Version", plain(action.version())),
+        ("X-TC-Timestamp", HeaderText::Plain(signed_at.as_second().to_string())),
+        ("X-TC-Region", plain(account.region.as_str())),
+        ("X-TC-Language", plain("en-US")),
+    ];
+    if let Some(token) = &credentials.token {
+        headers.push(("X-TC-Token", HeaderText::Sensitive(token.expose_secret().into())));
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Keeps calls below the cloud's documented rates, per key pair, region and action. Needs tokio's clock, so that tests
+//! can stop it; must not make bursts, because the cloud counts in one-second windows.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::action::Action;
+use super::credentials::SecretId;
+use super::region::Region;
+
+/// Share of the documented rate that is used, in percent: with 19.6 of 20 evenly spaced calls a second no window of
+/// one second holds more than 20, with 20 ms to spare for the way to the cloud.
+const SHARE_PERCENT: u64 = 98;
+/// How early a call may come, for timers that wake on whole milliseconds. Well below the 20 ms to spare.
+const TOLERANCE: Duration = Duration::from_millis(5);
+/// Pause after the cloud said that there were too many calls: it counts in windows of one second.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the rate is halved at most: to an eighth.
+const MAX_HALVINGS: u32 = 3;
+/// After this long without another refusal the rate doubles again.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// How far ahead callers that were turned away are spread out; more of them share the first place again.
+const SPREAD: Duration = Duration::from_mins(1);
+/// A key that was not used for this long is forgotten; by then a throttled one has recovered.
+const FORGET: Duration = Duration::from_mins(10);
+
+/// The limits of one process, shared by all its workers.
+#[derive(Debug, Default)]
+pub struct RateLimits {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buckets: HashMap<(SecretId, Region, Action), Bucket>,
+    swept: Option<Instant>,
+}
+
+impl RateLimits {
+    /// Takes a token that is due, or says when to come back. Nothing is reserved: callers that are turned away are
+    /// given different times, one interval apart, so that they do not all come back at once.
+    pub fn try_take(
+        &self,
+        secret_id: &SecretId,
+        region: &Region,
+        action: Action,
+        now: Instant,
+    ) -> Result<(), Duration> {
+        self.with(secret_id, region, action, now, |bucket| bucket.try_take(now))
+    }
+
+    /// Takes the next token and waits for it, unless that would last longer than `longest`: then says how long.
+    pub async fn take(
+        &self,
+        secret_id: &SecretId,
+        region: &Region,
+        action: Action,
+        longest: Duration,
+    ) -> Result<(), Duration> {
+        let now = Instant::now();
+        let due = self.with(secret_id, region, action, now, |bucket| bucket.reserve(now, longest))?;
+        if due > now {
+            sleep_until(due).await;
+        }
+        Ok(())
+    }
+
+    /// The cloud answered `RequestLimitExceeded*`: pause for a second, then go on at half the rate, recovering step by
+    /// step.
+    pub fn throttled(&self, secret_id: &SecretId, region: &Region, action: Action, now: Instant) {
+        self.with(secret_id, region, action, now, |bucket| {
+            bucket.throttled(now);
+        });
+    }
+
+    fn with<T>(
+        &self,
+        secret_id: &SecretId,
+        region: &Region,
+        action: Action,
+        now: Instant,
+        use_bucket: impl FnOnce(&mut Bucket) -> T,
+    ) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.swept.is_none_or(|swept| now.duration_since(swept) > FORGET) {
+            state
+                .buckets
+                .retain(|_, bucket| now.duration_since(bucket.due) <= FORGET);
+            state.swept = Some(now);
+        }
+        let key = (secret_id.clone(), region.clone(), action);
+        use_bucket(state.buckets.entry(key).or_insert_with(|| Bucket::new(action, now)))
+    }
+}
+
+/// Tokens of one key: evenly spaced, never saved up.
+#[derive(Debug)]
+struct Bucket {
+    /// Between two calls at the full rate.
+    interval: Duration,
+    /// When the next token is due.
+    due: Instant,
+    /// The last time that was given to a caller who was turned away.
+    promised: Instant,
+    /// How often the rate was halved, as of `throttled_at`.
+    halvings: u32,
+    throttled_at: Instant,
+}
+
+impl Bucket {
+    fn new(action: Action, now: Instant) -> Self {
+        let nanoseconds = 1_000_000_000 * 100 / (u64::from(action.documented_rate()) * SHARE_PERCENT);
+        Self {
+            interval: Duration::from_nanos(nanoseconds),
+            due: now,
+            promised: now,
+            halvings: 0,
+            throttled_at: now,
+        }
+    }
+
+    fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
+        if now + TOLERANCE >= self.due {
+            self.due = self.due.max(now) + self.interval(now);
+            return Ok(());
+        }
+        let next = self.promised + self.interval(now);
+        self.promised = if next < self.due || next > now + SPREAD {
+            self.due
+        } else {
+            next
+        };
+        Err(self.promised - now)
+    }
+
+    fn reserve(&mut self, now: Instant, longest: Duration) -> Result<Instant, Duration> {
+        let due = self.due.max(now);
+        if due - now > longest {
+            return Err(due - now);
+        }
+        self.due = due + self.interval(now);
+        Ok(due)
+    }
+
+    fn throttled(&mut self, now: Instant) {
+        // Calls that were in flight together count once.
+        if self.halvings == 0 || now.duration_since(self.throttled_at) >= PAUSE {
+            self.halvings = (self.halvings_left(now) + 1).min(MAX_HALVINGS);
+            self.throttled_at = now;
+        }
+        self.due = self.due.max(now + PAUSE);
+    }
+
+    fn interval(&self, now: Instant) -> Duration {
+        self.interval * 2_u32.pow(self.halvings_left(now))
+    }
+
+    fn halvings_left(&self, now: Instant) -> u32 {
+        let steps = now.duration_since(self.throttled_at).as_secs() / RECOVERY.as_secs();
+        self.halvings.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTION: Action = Action::CreatePaiInstance;
+
+    fn keys() -> (RateLimits, SecretId, Region) {
+        (
+            RateLimits::default(),
+            SecretId::new("AKIDx"),
+            Region::parse("ap-guangzhou").unwrap(),
+        )
+    }
+
+    /// Times at which tokens were given to one caller that comes back when it is told to.
+    fn greedy(limits: &RateLimits, id: &SecretId, region: &Region, action: Action, calls: usize) -> Vec<Instant> {
+        let mut now = Instant::now();
+        let mut taken = Vec::new();
+        while taken.len() < calls {
+            match limits.try_take(id, region, action, now) {
+                Ok(()) => taken.push(now),
+                Err(wait) => now += wait,
+            }
+        }
+        taken
+    }
+
+    fn most_in_one_second(times: &[Instant]) -> usize {
+        let within = |start: Instant| {
+            times
+                .iter()
+                .filter(|&&t| t >= start && t < start + Duration::from_secs(1))
+                .count()
+        };
+        times.iter().map(|&start| within(start)).max().unwrap_or(0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_holds_more_than_the_documented_rate() {
+        for action in Action::ALL {
+            let (limits, id, region) = keys();
+            let taken = greedy(&limits, &id, &region, action, 200);
+            let most = most_in_one_second(&taken);
+            let documented = usize::try_from(action.documented_rate()).unwrap();
+            assert!(most <= documented, "{action}: {most}");
+            assert!(most >= documented - 1, "{action}: {most}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_do_not_share_tokens() {
+        let (limits, id, region) = keys();
+        let now = Instant::now();
+        let other = SecretId::new("AKIDy");
+        let shanghai = Region::parse("ap-shanghai").unwrap();
+        assert!(limits.try_take(&id, &region, ACTION, now).is_ok());
+        assert!(limits.try_take(&id, &region, ACTION, now).is_err());
+        assert!(limits.try_take(&other, &region, ACTION, now).is_ok());
+        assert!(limits.try_take(&id, &shanghai, ACTION, now).is_ok());
+        assert!(limits.try_take(&id, &region, Action::TerminateInstances, now).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_were_turned_away_get_different_times_and_are_served_then() {
+        let (limits, id, region) = keys();
+        let start = Instant::now();
+        limits.try_take(&id, &region, ACTION, start).unwrap();
+        let mut times: Vec<Instant> = Vec::new();
+        for _ in 0..100 {
+            let wait = limits.try_take(&id, &region, ACTION, start).unwrap_err();
+            times.push(start + wait);
+        }
+        times.sort();
+        times.dedup();
+        assert_eq!(times.len(), 100);
+        for time in times {
+            // Timers wake on the next whole millisecond.
+            let late = time + Duration::from_millis(1);
+            assert!(limits.try_take(&id, &region, ACTION, late).is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_callers_are_served_in_order_and_within_their_bound() {
+        let (limits, id, region) = keys();
+        let longest = Duration::from_millis(200);
+        let start = Instant::now();
+        let mut served = Vec::new();
+        for _ in 0..50 {
+            limits.take(&id, &region, ACTION, longest).await.unwrap();
+            served.push(Instant::now());
+        }
+        assert!(most_in_one_second(&served) <= 20);
+        assert!(start.elapsed() > Duration::ZERO);
+        limits.throttled(&id, &region, ACTION, Instant::now());
+        assert!(limits.take(&id, &region, ACTION, longest).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_by_the_cloud_slows_down_and_recovers() {
+        let (limits, id, region) = keys();
+        let full = most_in_one_second(&greedy(&limits, &id, &region, ACTION, 100));
+        tokio::time::advance(Duration::from_mins(1)).await;
+        // Twenty answers that were under way together count once.
+        for _ in 0..20 {
+            limits.throttled(&id, &region, ACTION, Instant::now());
+        }
+        assert!(limits.try_take(&id, &region, ACTION, Instant::now()).is_err());
+        let slow = most_in_one_second(&greedy(&limits, &id, &region, ACTION, 50));
+        assert_eq!(slow, full / 2);
+        tokio::time::advance(RECOVERY * 2).await;
+        let recovered = most_in_one_second(&greedy(&limits, &id, &region, ACTION, 100));
+        assert_eq!(recovered, full);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_in_a_row_never_stop_the_calls() {
+        let (limits, id, region) = keys();
+        for _ in 0..10 {
+            limits.throttled(&id, &region, ACTION, Instant::now());
+            tokio::time::advance(PAUSE).await;
+        }
+        assert_eq!(most_in_one_second(&greedy(&limits, &id, &region, ACTION, 20)), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_are_not_used_are_forgotten() {
+        let (limits, _, region) = keys();
+        for n in 0..1000 {
+            let id = SecretId::new(format!("AKID{n}"));
+            limits.try_take(&id, &region, ACTION, Instant::now()).unwrap();
+        }
+        tokio::time::advance(FORGET * 2).await;
+        limits
+            .try_take(&SecretId::new("AKIDx"), &region, ACTION, Instant::now())
+            .unwrap();
+        assert_eq!(limits.state.lock().unwrap().buckets.len(), 1);
+    }
+}

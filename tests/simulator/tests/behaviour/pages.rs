@@ -1,0 +1,140 @@
+//! The admin pages, through the pure function behind them.
+
+use crate::client::{World, minimal};
+use serde_json::{Value, json};
+use tencentcloud_simulator::{HttpRequest, handle_admin};
+
+fn ask(world: &mut World, method: &str, page: &str, body: &Value) -> (u16, Value) {
+    let (path, query) = page.split_once('?').unwrap_or((page, ""));
+    let request = HttpRequest {
+        method: method.to_owned(),
+        path: format!("/_simulator/{path}"),
+        query: query.to_owned(),
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+    };
+    let response = handle_admin(&mut world.cloud, &request, world.now);
+    (
+        response.status,
+        serde_json::from_slice(&response.body).unwrap(),
+    )
+}
+
+#[test]
+fn the_state_has_the_documented_members() {
+    let mut world = World::new();
+    let id = world.buy("a.test");
+    let (status, state) = ask(&mut world, "GET", "state", &Value::Null);
+    assert_eq!(status, 200);
+    assert_eq!(
+        state,
+        json!({
+            "now": "2023-11-14T22:13:20Z",
+            "instances": [{
+                "InstanceId": id,
+                "InstanceName": "未命名",
+                "DomainName": "a.test",
+                "InstanceState": "PENDING",
+                "Region": "ap-guangzhou",
+                "Zone": "ap-guangzhou-1",
+                "InstanceType": "S4.SMALL2",
+                "InstanceChargeType": "POSTPAID_BY_HOUR",
+                "CreatedTime": "2023-11-14T22:13:20Z",
+                "account": "AKIDtest",
+            }],
+            "history": {"created": 1, "terminated": 0, "launchFailed": 0},
+            "calls": {"CreatePaiInstance": {"ok": 1}},
+        })
+    );
+}
+
+#[test]
+fn calls_are_kept_in_order_with_parameters_as_received() {
+    let mut world = World::new();
+    let id = world.buy("a.test");
+    world.code(
+        "TerminateInstances",
+        &json!({"InstanceIds": [id], "ReleaseAddress": "yes"}),
+    );
+    let (_, calls) = ask(&mut world, "GET", "calls", &Value::Null);
+    let first = &calls[0];
+    assert_eq!(
+        (&first["seq"], &first["outcome"]),
+        (&json!(1), &json!("ok"))
+    );
+    assert_eq!(first["service"], "as");
+    assert_eq!(first["version"], "2018-04-19");
+    assert_eq!(first["secretId"], "AKIDtest");
+    assert_eq!(first["parameters"], minimal("a.test"));
+    assert_eq!(first["created"], json!([id]));
+    assert!(first["requestId"].is_string() && first["time"].is_string());
+    let (_, rest) = ask(&mut world, "GET", "calls?since=1", &Value::Null);
+    assert_eq!(rest.as_array().unwrap().len(), 1);
+    assert_eq!(rest[0]["outcome"], "InvalidParameter");
+    assert_eq!(
+        rest[0]["parameters"],
+        json!({"InstanceIds": [id], "ReleaseAddress": "yes"})
+    );
+    assert_eq!(
+        ask(&mut world, "GET", "calls?since=2", &Value::Null).1,
+        json!([])
+    );
+    assert_eq!(ask(&mut world, "GET", "calls?since=x", &Value::Null).0, 400);
+}
+
+#[test]
+fn faults_come_and_go() {
+    let mut world = World::new();
+    let rule = json!({"action": "CreatePaiInstance", "after": 0, "times": 2, "effect": {"kind": "drop", "commit": true}});
+    assert_eq!(
+        ask(&mut world, "POST", "faults", &rule),
+        (200, json!([rule]))
+    );
+    assert_eq!(ask(&mut world, "DELETE", "faults", &Value::Null).0, 200);
+    assert_eq!(ask(&mut world, "GET", "faults", &Value::Null).1, json!([]));
+    for wrong in [
+        json!({"action": "A"}),
+        json!({"action": "A", "effect": {"kind": "explode"}}),
+        json!({"action": "A", "effect": {"kind": "drop", "comit": true}}),
+        json!({"action": "A", "effect": {"kind": "launch-failed", "seconds": 1}}),
+        json!({"action": "A", "effect": {"kind": "stall", "seconds": -1}}),
+        json!({"action": "A", "effect": {"kind": "status", "status": 99}}),
+        json!({"action": "A", "time": 1, "effect": {"kind": "drop"}}),
+    ] {
+        assert_eq!(ask(&mut world, "POST", "faults", &wrong).0, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn machines_are_changed_and_terminated_from_outside() {
+    let mut world = World::new();
+    let id = world.running("a.test");
+    let page = format!("instances/{id}");
+    let change =
+        json!({"InstanceState": "STOPPED", "RestrictState": "EXPIRED", "IsolatedSource": "ARREAR"});
+    let (status, shown) = ask(&mut world, "POST", &page, &change);
+    assert_eq!((status, &shown["InstanceState"]), (200, &json!("STOPPED")));
+    assert_eq!(world.describe(&id)["RestrictState"], "EXPIRED");
+    for wrong in [
+        json!({"InstanceId": "ins-1"}),
+        json!({"InstanceState": 1}),
+        json!([]),
+    ] {
+        assert_eq!(ask(&mut world, "POST", &page, &wrong).0, 400);
+    }
+    assert_eq!(ask(&mut world, "DELETE", &page, &Value::Null).0, 200);
+    world.wait(5);
+    assert_eq!(ask(&mut world, "DELETE", &page, &Value::Null).0, 404);
+    assert_eq!(ask(&mut world, "GET", "nothing", &Value::Null).0, 404);
+}
+
+#[test]
+fn a_reset_leaves_an_empty_cloud_that_gives_no_id_twice() {
+    let mut world = World::new();
+    let before = world.buy("a.test");
+    world.spoil("*", &json!({"kind": "drop"}));
+    assert_eq!(ask(&mut world, "POST", "reset", &Value::Null).0, 200);
+    assert_eq!(world.cloud.calls(0).count(), 0);
+    assert_eq!(world.billed(), 0);
+    assert_ne!(world.buy("a.test"), before);
+}
