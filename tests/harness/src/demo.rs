@@ -33,10 +33,7 @@ pub fn run() -> Result<(), Error> {
         config_map_names: CONFIG_MAPS.map(str::to_owned).into(),
         ..Options::default()
     })?;
-    say(&format!(
-        "all of it runs after {} s",
-        started.elapsed().as_secs()
-    ));
+    say(&format!("all of it runs after {} s", started.elapsed().as_secs()));
     create(&stack)?;
     show(&stack)?;
     let instances = stack.simulator().instances()?;
@@ -84,10 +81,7 @@ fn show(stack: &Stack) -> Result<(), Error> {
     let conditions = "jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: \
                       {.message}{'\\n'}{end}";
     shown(stack, &["get", "pai", OBJECT, "-o", conditions])?;
-    shown(
-        stack,
-        &["events", "--for", &format!("paiinstance/{OBJECT}")],
-    )
+    shown(stack, &["events", "--for", &format!("paiinstance/{OBJECT}")])
 }
 
 fn delete(stack: &Stack) -> Result<(), Error> {
@@ -95,10 +89,7 @@ fn delete(stack: &Stack) -> Result<(), Error> {
     shown(stack, &["delete", "pai", OBJECT, &timeout])?;
     shown(stack, &["get", "pai"])?;
     wait_until("the cloud to hold nothing", PATIENCE, || {
-        let instances = stack
-            .simulator()
-            .instances()
-            .map_err(|error| error.to_string())?;
+        let instances = stack.simulator().instances().map_err(|error| error.to_string())?;
         if instances.is_empty() {
             Ok(())
         } else {
@@ -107,9 +98,7 @@ fn delete(stack: &Stack) -> Result<(), Error> {
     })?;
     let state = stack.simulator().state()?;
     let history = state.get("history").cloned().unwrap_or(Value::Null);
-    say(&format!(
-        "the instance is gone from the cloud too: {history}"
-    ));
+    say(&format!("the instance is gone from the cloud too: {history}"));
     Ok(())
 }
 

@@ -40,8 +40,7 @@ pub fn request(port: u16, method: &str, path: &str, body: &str) -> Result<Answer
         Ok(answer)
     };
     let bytes = exchange().map_err(|error| format!("{method} {path} on port {port}: {error}"))?;
-    parse(&String::from_utf8_lossy(&bytes))
-        .ok_or_else(|| format!("{method} {path} on port {port}: no HTTP answer"))
+    parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| format!("{method} {path} on port {port}: no HTTP answer"))
 }
 
 fn parse(text: &str) -> Option<Answer> {

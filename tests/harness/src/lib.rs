@@ -9,6 +9,7 @@ mod controlplane;
 pub mod demo;
 mod error;
 mod http;
+mod layout;
 pub mod local;
 mod operator;
 mod poll;
@@ -21,8 +22,9 @@ mod simulator;
 mod stack;
 pub mod toolchain;
 
-pub use controlplane::{ControlPlane, Output};
+pub use controlplane::ControlPlane;
 pub use error::Error;
+pub use layout::Output;
 pub use operator::Operator;
 pub use poll::wait_until;
 pub use simulator::{Account, Simulator};

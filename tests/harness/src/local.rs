@@ -2,15 +2,13 @@
 //! where processes survive the harness. Must not touch what already runs well, and must not signal
 //! a process that merely got the number of one of ours.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::controlplane::Layout;
+use crate::layout::Layout;
 use crate::ports::Port;
 use crate::process::{self, Lifetime, Process, tail};
 use crate::release::Release;
@@ -18,6 +16,11 @@ use crate::simulator::Account;
 use crate::stack::{SECRET_NAME, values_for_cloud};
 use crate::toolchain::{self, Tool, say};
 use crate::{Error, operator, programs, simulator, wait_until};
+
+mod state;
+
+pub use state::Wishes;
+use state::{Known, State, born};
 
 const ETCD: &str = "etcd";
 const APISERVER: &str = "kube-apiserver";
@@ -30,57 +33,6 @@ const LEADS: Duration = Duration::from_secs(90);
 
 /// How long `down` lets the operator finish: the chart's grace period.
 const GRACE: Duration = Duration::from_mins(1);
-
-/// What the person asked for. `None` keeps what the last `up` was told, until `down`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wishes {
-    /// Address of the cloud for every service; empty for the stand-in cloud.
-    pub cloud: Option<String>,
-    /// `ID:KEY[:TOKEN]` for the credentials Secret.
-    pub account: Option<String>,
-    /// More arguments for the operator, separated by blanks.
-    pub operator_args: Option<String>,
-    /// More arguments for the stand-in cloud, separated by blanks.
-    pub simulator_args: Option<String>,
-}
-
-impl Wishes {
-    /// Reads `CLOUD`, `CLOUD_ACCOUNT`, `OPERATOR_ARGS` and `SIMULATOR_ARGS`.
-    pub fn from_env() -> Self {
-        let read = |name: &str| std::env::var(name).ok();
-        Self {
-            cloud: read("CLOUD"),
-            account: read("CLOUD_ACCOUNT"),
-            operator_args: read("OPERATOR_ARGS"),
-            simulator_args: read("SIMULATOR_ARGS"),
-        }
-    }
-
-    fn or(self, before: Self) -> Self {
-        Self {
-            cloud: self.cloud.or(before.cloud),
-            account: self.account.or(before.account),
-            operator_args: self.operator_args.or(before.operator_args),
-            simulator_args: self.simulator_args.or(before.simulator_args),
-        }
-    }
-}
-
-/// A process of the stack. The start time tells it from a later process with its number.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Known {
-    pid: u32,
-    born: String,
-}
-
-/// `target/local/state.json`.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
-    ports: BTreeMap<String, u16>,
-    processes: BTreeMap<String, Known>,
-    wishes: Wishes,
-    operator_args: Vec<String>,
-}
 
 struct Local {
     folder: PathBuf,
@@ -110,8 +62,7 @@ pub fn down() -> Result<(), Error> {
     for name in [SIMULATOR, CONTROLLERS, APISERVER, ETCD] {
         local.stop(name, Duration::ZERO)?;
     }
-    fs::remove_dir_all(&local.folder)
-        .map_err(Error::io(format!("removing {}", local.folder.display())))?;
+    fs::remove_dir_all(&local.folder).map_err(Error::io(format!("removing {}", local.folder.display())))?;
     say("the local stack is down");
     Ok(())
 }
@@ -131,8 +82,9 @@ impl Local {
         let lock = toolchain::lock(&programs::root().join("target/local.lock"))?;
         let file = folder.join("state.json");
         let state = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| Error::Other(format!("{}: {error}", file.display())))?,
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| Error::Other(format!("{}: {error}", file.display())))?
+            }
             Err(_) => State::default(),
         };
         Ok(Self {
@@ -144,8 +96,7 @@ impl Local {
 
     fn save(&self) -> Result<(), Error> {
         let file = self.folder.join("state.json");
-        fs::write(&file, format!("{:#}\n", json!(self.state)))
-            .map_err(Error::io(format!("writing {}", file.display())))
+        fs::write(&file, format!("{:#}\n", json!(self.state))).map_err(Error::io(format!("writing {}", file.display())))
     }
 
     /// Ports are kept from one `up` to the next, so that addresses in `env` stay true.
@@ -186,9 +137,7 @@ impl Local {
     fn remember(&mut self, name: &str, process: &Process) -> Result<(), Error> {
         let pid = process.pid();
         let born = born(pid).ok_or_else(|| Error::Other(format!("{name} ended at once")))?;
-        self.state
-            .processes
-            .insert(name.into(), Known { pid, born });
+        self.state.processes.insert(name.into(), Known { pid, born });
         self.save()
     }
 
@@ -231,9 +180,7 @@ impl Local {
             for name in [ETCD, APISERVER] {
                 if self.pid(name).is_none() {
                     let log = tail(&layout.folder.join(format!("{name}.log")), 20);
-                    return Err(Error::Other(format!(
-                        "{name} ended; its last lines:\n{log}"
-                    )));
+                    return Err(Error::Other(format!("{name} ended; its last lines:\n{log}")));
                 }
             }
             Ok(())
@@ -241,12 +188,7 @@ impl Local {
     }
 
     fn own_cloud(&self) -> bool {
-        self.state
-            .wishes
-            .cloud
-            .as_deref()
-            .unwrap_or_default()
-            .is_empty()
+        self.state.wishes.cloud.as_deref().unwrap_or_default().is_empty()
     }
 
     fn simulator_url(&self) -> String {
@@ -297,10 +239,7 @@ impl Local {
         release.install(layout, &[values_for_cloud(&cloud), more])?;
         let secret = self.account()?.secret("default", SECRET_NAME).to_string();
         layout
-            .kubectl(
-                &["apply", "--server-side", "--force-conflicts", "-f", "-"],
-                &secret,
-            )
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &secret)
             .ok()
             .map(drop)
     }
@@ -350,10 +289,7 @@ impl Local {
         let log = || tail(&self.log_of(OPERATOR), 20);
         match result {
             Ok(()) if alive => Ok(()),
-            Ok(()) => Err(Error::Other(format!(
-                "the operator ended by itself:\n{}",
-                log()
-            ))),
+            Ok(()) => Err(Error::Other(format!("the operator ended by itself:\n{}", log()))),
             Err(error) => Err(Error::Other(format!("{error}\nits last lines:\n{}", log()))),
         }
     }
@@ -427,54 +363,16 @@ pub(crate) const SECRETS: [&str; 3] = [SECRET_NAME, "pai-test-login", "pai-init-
 pub(crate) const CONFIG_MAPS: [&str; 1] = ["pai-init-script"];
 
 fn words(text: Option<&str>) -> Vec<String> {
-    text.unwrap_or_default()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
+    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 fn quote(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
-/// When a process was started, in the system's own unit; `None` if it does not run.
-///
-/// Field 22 of `/proc/PID/stat`, counted from behind the parenthesised name. A zombie has ended.
-fn born(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    if *fields.first()? == "Z" {
-        return None;
-    }
-    fields.get(19).map(|field| (*field).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_asked_for_stays_as_it_was() {
-        let before = Wishes {
-            cloud: Some("http://a".into()),
-            operator_args: Some("--x".into()),
-            ..Wishes::default()
-        };
-        let asked = Wishes {
-            operator_args: Some(String::new()),
-            ..Wishes::default()
-        };
-        let now = asked.or(before);
-        assert_eq!(now.cloud.as_deref(), Some("http://a"));
-        assert_eq!(now.operator_args.as_deref(), Some(""));
-    }
-
-    #[test]
-    fn a_running_process_has_a_birth_and_an_absent_one_has_none() {
-        assert!(born(std::process::id()).is_some());
-        assert!(born(u32::MAX).is_none());
-    }
 
     #[test]
     fn paths_survive_the_shell() {

@@ -61,8 +61,7 @@ fn run(command: Command) -> Result<(), Error> {
             tools.iter().try_for_each(|&tool| path(tool).map(drop))
         }
         Command::Tool { name } => {
-            let tool = Tool::named(&name)
-                .ok_or_else(|| Error::Other(format!("there is no pinned tool {name}")))?;
+            let tool = Tool::named(&name).ok_or_else(|| Error::Other(format!("there is no pinned tool {name}")))?;
             println!("{}", path(tool)?.display());
             Ok(())
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::controlplane::{Layout, Output};
+use crate::layout::{Layout, Output};
 use crate::ports::Port;
 use crate::process::{Launch, Lifetime, Process, tail};
 use crate::release::{Outside, Release};
@@ -63,9 +63,7 @@ pub(crate) fn launch(
     lifetime: Lifetime,
 ) -> Result<Running, Error> {
     let pod = release.pod(layout)?;
-    let kubeconfig = layout
-        .folder
-        .join(format!("{}-operator.kubeconfig", release.name));
+    let kubeconfig = layout.folder.join(format!("{}-operator.kubeconfig", release.name));
     release.write_kubeconfig(layout, &pod, &kubeconfig)?;
     let (args, env) = pod.outside(&Outside {
         pod_name,
@@ -114,9 +112,7 @@ pub(crate) fn probe_leads(layout: &Layout, running: &Leader) -> Result<(), Strin
         ));
     }
     if output.stdout == running.lease_before {
-        return Err(format!(
-            "ready, but the lease of '{holder}' was not renewed yet"
-        ));
+        return Err(format!("ready, but the lease of '{holder}' was not renewed yet"));
     }
     Ok(())
 }
@@ -183,9 +179,7 @@ impl Operator {
 
     /// Waits until it is ready, leading or not.
     pub fn wait_standby(&self) -> Result<(), Error> {
-        self.wait("the operator to be ready", |_| {
-            probe_ready(self.health.number())
-        })
+        self.wait("the operator to be ready", |_| probe_ready(self.health.number()))
     }
 
     fn wait(&self, what: &str, probe: impl Fn(&Leader) -> Result<(), String>) -> Result<(), Error> {
@@ -194,11 +188,7 @@ impl Operator {
         };
         let mut dead = None;
         let result = wait_until(what, LEADS, || {
-            match self
-                .slot()
-                .as_ref()
-                .map(|running| running.process.check_alive())
-            {
+            match self.slot().as_ref().map(|running| running.process.check_alive()) {
                 Some(Err(error)) => {
                     dead = Some(error);
                     Ok(())
@@ -207,9 +197,8 @@ impl Operator {
             }
         });
         let log = || tail(&self.log_file(), 20);
-        dead.map_or(result, Err).map_err(|error| {
-            Error::Other(format!("{error}\nthe operator's last lines:\n{}", log()))
-        })
+        dead.map_or(result, Err)
+            .map_err(|error| Error::Other(format!("{error}\nthe operator's last lines:\n{}", log())))
     }
 
     /// Kills it with SIGKILL; true if it was running.

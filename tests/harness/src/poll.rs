@@ -13,11 +13,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// `Err` of the probe is what it saw instead; the last one stands in the error message. The probe
 /// runs at least once, and once more after the deadline, so a slow machine is not blamed.
-pub fn wait_until<T>(
-    what: &str,
-    deadline: Duration,
-    mut probe: impl FnMut() -> Result<T, String>,
-) -> Result<T, Error> {
+pub fn wait_until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Result<T, String>) -> Result<T, Error> {
     let started = Instant::now();
     loop {
         let late = started.elapsed() >= deadline;

@@ -228,9 +228,7 @@ fn send(name: &str, target: &str) -> Result<(), Error> {
     if status.success() {
         Ok(())
     } else {
-        Err(Error::Other(format!(
-            "signal {name} did not reach {target}"
-        )))
+        Err(Error::Other(format!("signal {name} did not reach {target}")))
     }
 }
 
@@ -271,12 +269,7 @@ pub fn gate(plain: &Command, lifetime: Lifetime) -> Command {
 }
 
 /// Spawns the waiting shell, tells the guard, and only then lets the program start.
-pub fn open_gate(
-    command: &mut Command,
-    lifetime: Lifetime,
-    input: &[u8],
-    what: &str,
-) -> Result<Child, Error> {
+pub fn open_gate(command: &mut Command, lifetime: Lifetime, input: &[u8], what: &str) -> Result<Child, Error> {
     let mut child = command.spawn().map_err(Error::io(what))?;
     let gate = child.stdin.take();
     if lifetime == Lifetime::WithHarness {

@@ -55,22 +55,12 @@ fn build(package: &str) -> Result<PathBuf, Error> {
     let folder = binary_folder()?;
     let binary = folder.join(package);
     if !binary.is_file() {
-        say(&format!(
-            "building {package} with cargo, usually one to two minutes"
-        ));
+        say(&format!("building {package} with cargo, usually one to two minutes"));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--package",
-            package,
-            "--bin",
-            package,
-        ])
+        .args(["build", "--locked", "--quiet", "--package", package, "--bin", package])
         .current_dir(root());
     if folder.file_name().is_some_and(|name| name == "release") {
         command.arg("--release");

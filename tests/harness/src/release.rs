@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::controlplane::{ControlPlane, Layout};
+use crate::controlplane::ControlPlane;
+use crate::layout::Layout;
 use crate::toolchain::Tool;
 use crate::{Error, programs};
 
@@ -27,23 +28,15 @@ pub struct Release {
 impl Release {
     /// Installs or upgrades; later values win. Returns when the CRD is served.
     pub fn install(&self, layout: &Layout, values: &[Value]) -> Result<(), Error> {
-        let mut args: Vec<String> = ["upgrade", "--install", "--create-namespace"]
-            .map(str::to_owned)
-            .into();
+        let mut args: Vec<String> = ["upgrade", "--install", "--create-namespace"].map(str::to_owned).into();
         args.extend([
             self.name.clone(),
-            programs::root()
-                .join("charts/pai-operator")
-                .display()
-                .to_string(),
+            programs::root().join("charts/pai-operator").display().to_string(),
             format!("--namespace={}", self.namespace),
         ]);
         for (number, value) in values.iter().enumerate() {
-            let file = layout
-                .folder
-                .join(format!("{}-values-{number}.json", self.name));
-            fs::write(&file, value.to_string())
-                .map_err(Error::io(format!("writing {}", file.display())))?;
+            let file = layout.folder.join(format!("{}-values-{number}.json", self.name));
+            fs::write(&file, value.to_string()).map_err(Error::io(format!("writing {}", file.display())))?;
             args.push(format!("--values={}", file.display()));
         }
         if !self.owns_crd(layout) {
@@ -51,13 +44,7 @@ impl Release {
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         layout.tool(Tool::Helm, &args, "").ok()?;
-        let served = [
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd",
-            CRD,
-        ];
+        let served = ["wait", "--for=condition=Established", "--timeout=60s", "crd", CRD];
         layout.kubectl(&served, "").ok().map(drop)
     }
 
@@ -82,8 +69,8 @@ impl Release {
         let namespace = format!("--namespace={}", self.namespace);
         let args = ["get", "deployments", "-o", "json", &namespace, &selector];
         let text = layout.kubectl(&args, "").ok()?;
-        let list: Value = serde_json::from_str(&text)
-            .map_err(|error| Error::Other(format!("the Deployment is no JSON: {error}")))?;
+        let list: Value =
+            serde_json::from_str(&text).map_err(|error| Error::Other(format!("the Deployment is no JSON: {error}")))?;
         let template = list
             .pointer("/items/0/spec/template/spec")
             .ok_or_else(|| Error::Other(format!("release {} has no Deployment", self.name)))?;
@@ -95,13 +82,7 @@ impl Release {
     /// In a pod the kubelet renews the token every hour; nobody does that here, so it lives long.
     pub fn write_kubeconfig(&self, layout: &Layout, pod: &Pod, file: &Path) -> Result<(), Error> {
         let namespace = format!("--namespace={}", self.namespace);
-        let args = [
-            "create",
-            "token",
-            &pod.service_account,
-            &namespace,
-            "--duration=168h",
-        ];
+        let args = ["create", "token", &pod.service_account, &namespace, "--duration=168h"];
         let token = layout.kubectl(&args, "").ok()?;
         layout.write_kubeconfig(file, &pod.service_account, token.trim())
     }
@@ -137,18 +118,14 @@ pub struct Outside<'a> {
 
 impl Pod {
     fn read(template: &Value) -> Self {
-        let text =
-            |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         let items = |pointer: &str| {
             let found = template.pointer(pointer).and_then(Value::as_array);
             found.cloned().unwrap_or_default()
         };
         let mut pod = Self {
             service_account: text(template.get("serviceAccountName")),
-            args: items("/containers/0/args")
-                .iter()
-                .map(|arg| text(Some(arg)))
-                .collect(),
+            args: items("/containers/0/args").iter().map(|arg| text(Some(arg))).collect(),
             ..Self::default()
         };
         for variable in items("/containers/0/env") {
@@ -198,10 +175,7 @@ impl Pod {
                 }
             })
             .collect();
-        env.insert(
-            "KUBECONFIG".into(),
-            outside.kubeconfig.display().to_string(),
-        );
+        env.insert("KUBECONFIG".into(), outside.kubeconfig.display().to_string());
         (args, env.into_iter().collect())
     }
 }

