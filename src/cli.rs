@@ -126,7 +126,9 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 fn lease_duration(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
     if span < SHORTEST_LEASE {
-        return Err(format!("{text:?} must be at least 15s: a create is sent only while leadership outlasts 10 s"));
+        return Err(format!(
+            "{text:?} must be at least 15s: a create is sent only while leadership outlasts 10 s"
+        ));
     }
     Ok(span)
 }
@@ -157,8 +159,11 @@ mod tests {
 
     #[test]
     fn the_last_of_two_counts_and_lists_add_up() {
-        let words = "pai-operator run --log-level info --log-level trace --endpoint as=https://a --endpoint cvm=https://b";
-        let Command::Run(options) = Cli::parse_from(words.split(' ')).command else { panic!("not run") };
+        let words =
+            "pai-operator run --log-level info --log-level trace --endpoint as=https://a --endpoint cvm=https://b";
+        let Command::Run(options) = Cli::parse_from(words.split(' ')).command else {
+            panic!("not run")
+        };
         assert_eq!(options.log_level, "trace");
         assert_eq!(options.endpoint, ["as=https://a", "cvm=https://b"]);
     }

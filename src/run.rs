@@ -16,7 +16,9 @@ use crate::cli::{Address, RunOptions};
 use crate::clock::Clock;
 use crate::controller::credentials::CredentialsReader;
 use crate::controller::events::EventPublisher;
+use crate::controller::lookup::SharedListings;
 use crate::controller::memory::Memory;
+use crate::controller::objects::Objects;
 use crate::controller::{self, Context};
 use crate::leader::{self, Election, Leadership, Stepdown};
 use crate::telemetry::health::Health;
@@ -96,6 +98,9 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
         cloud: cloud_client(endpoints)?,
         memory: Memory::default(),
         credentials: CredentialsReader::default(),
+        listings: SharedListings::default(),
+        objects: Objects::default(),
+        settle_window: options.settle_window,
         leadership: leadership.clone(),
         events: EventPublisher::new(api.clone(), clock.clone(), identity),
         metrics,

@@ -43,10 +43,7 @@ async fn the_vendors_sdk_works_unchanged() {
         terminate_time: Duration::from_millis(200),
         ..Config::default()
             .account(Account::new("AKIDsdkpermanent", "sdk-permanent-key"))
-            .account(
-                Account::new("AKIDsdktemporary", "sdk-temporary-key")
-                    .token("sdk/token+with==signs"),
-            )
+            .account(Account::new("AKIDsdktemporary", "sdk-temporary-key").token("sdk/token+with==signs"))
     })
     .await
     .unwrap();
@@ -85,10 +82,7 @@ fn here() -> PathBuf {
 fn sdk_python() -> PathBuf {
     let requirements = here().join("requirements.txt");
     let probe = run(
-        Command::new("python3").args([
-            "-c",
-            "import ensurepip, sys, venv; print(sys.version, sys.executable)",
-        ]),
+        Command::new("python3").args(["-c", "import ensurepip, sys, venv; print(sys.version, sys.executable)"]),
         "Python 3 with venv is missing: install python3 and python3-venv",
     );
     let mut key = Sha256::new();
@@ -109,16 +103,8 @@ fn sdk_python() -> PathBuf {
             venv.display()
         ));
         let install = "cannot install the vendor's SDK: is the package index reachable?";
-        let clear: [&OsStr; 4] = [
-            "-m".as_ref(),
-            "venv".as_ref(),
-            "--clear".as_ref(),
-            venv.as_ref(),
-        ];
-        run(
-            Command::new("python3").args(clear),
-            "cannot make a virtual environment",
-        );
+        let clear: [&OsStr; 4] = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref(), venv.as_ref()];
+        run(Command::new("python3").args(clear), "cannot make a virtual environment");
         run(
             Command::new(&python)
                 .args([
@@ -159,9 +145,7 @@ fn cache() -> PathBuf {
 
 /// Runs a step to its end; fails with `otherwise` and what the step printed.
 fn run(command: &mut Command, otherwise: &str) -> Output {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{otherwise} ({error})"));
+    let output = command.output().unwrap_or_else(|error| panic!("{otherwise} ({error})"));
     assert!(
         output.status.success(),
         "{otherwise}\n{}{}",

@@ -72,6 +72,10 @@ pub struct CreateAttempt {
     /// The charge type that was sent.
     #[schemars(length(max = 64))]
     pub charge_type: String,
+    /// How many attempts in a row before this one lapsed: nobody ever learned what became of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub lapsed_before: i64,
     /// RequestId of the answer, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -80,6 +84,11 @@ pub struct CreateAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference to the field
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// State of a create attempt. An unknown word (written by a newer operator) is kept and counts as open.
@@ -123,6 +132,18 @@ pub enum NameOrigin {
     Generated,
     /// Written by the user in `spec.instanceName`.
     User,
+    /// A word of another version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// By what a person recognised a machine that was adopted. An unknown word counts as the name alone: the weaker claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdoptedBy {
+    /// It has the object's domain.
+    Domain,
+    /// It has the object's instance name and not (visibly) its domain: it is never terminated.
+    Name,
     /// A word of another version.
     #[serde(untagged)]
     Other(String),
@@ -179,6 +200,11 @@ pub struct InstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub restrict_state: Option<String>,
+    /// How it came to this object, if a person gave it: by its `Domain`, or by its `Name` alone. Unset for a machine that was
+    /// created for this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 32))]
+    pub adopted_by: Option<AdoptedBy>,
     /// The secret id (an identifier) under which it was last seen. Absence under another one proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -9,10 +9,11 @@ use tracing::{info, warn};
 
 use super::decide::{Farewell, Report, Step};
 use super::events::EventKind;
+use super::memory::Recollection;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::record::{self, FIELD_MANAGER, WriteStatus};
-use super::{Context, create};
+use super::{Context, adopt, create};
 use crate::api::conditions::whole_seconds;
 use crate::api::{AttemptState, FINALIZER, PaiInstance, Reason};
 use crate::tencent::{CallError, InstanceId};
@@ -59,11 +60,10 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
             Ok(Outcome::Again(Duration::ZERO))
         }
         Step::Create => create::create(context, api, seen).await,
-        Step::CloseUnsent => close_attempt(context, api, seen, AttemptState::Rejected, "not sent").await,
-        Step::MarkUncertain => {
-            let why = "the operator stopped while the request was on its way";
-            close_attempt(context, api, seen, AttemptState::Uncertain, why).await
-        }
+        Step::LookUp => Ok(Outcome::Again(Duration::from_secs(1))),
+        Step::Adopt { id } => adopt::adopt(context, api, seen, &id).await,
+        Step::CloseAttempt { state, why } => close_attempt(context, api, seen, state, &why).await,
+        Step::StartOver => start_over(context, api, seen).await,
         Step::Terminate { id, only_once } => terminate(context, api, seen, &id, only_once).await,
         Step::RemoveFinalizer { farewell } => {
             let mut object = seen.object.clone();
@@ -116,7 +116,7 @@ async fn close_attempt(
             attempt = attempt.id,
             ?state,
             why,
-            "an attempt is closed without its answer"
+            "an attempt is closed without an answer of the cloud"
         );
         attempt.state = state;
         attempt.reason = Some(why.to_owned());
@@ -131,6 +131,24 @@ async fn close_attempt(
         }
     }
     record::write(context, api, &seen.object, status).await?;
+    Ok(Outcome::Again(Duration::ZERO))
+}
+
+/// Forgets the attempt and the machines that are gone; the next pass creates through all steps.
+async fn start_over(context: &Context, api: &Api<PaiInstance>, seen: &Observed) -> Result<Outcome, Act> {
+    let mut status = seen.status.clone();
+    warn!(uid = seen.uid(), ids = ?status.instance_ids, "a person asked to start over");
+    status.create_attempt = None;
+    status.instance_ids.clear();
+    status.instances.clear();
+    status.request_id = None;
+    record::write(context, api, &seen.object, status).await?;
+    context.memory.update(seen.uid(), |known| {
+        *known = Recollection {
+            last_answer: known.last_answer.take(),
+            ..Recollection::default()
+        }
+    });
     Ok(Outcome::Again(Duration::ZERO))
 }
 

@@ -125,8 +125,17 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
         instance_name,
         name_origin,
         charge_type: seen.object.spec.instance_charge_type.as_str().to_owned(),
+        lapsed_before: lapsed_before(seen.status.create_attempt.as_ref()),
         request_id: None,
         reason: None,
+    }
+}
+
+/// Attempts in a row that lapsed before a new one.
+fn lapsed_before(last: Option<&CreateAttempt>) -> i64 {
+    match last {
+        Some(last) if last.state == AttemptState::Lapsed => last.lapsed_before.saturating_add(1),
+        _ => 0,
     }
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::memory::Ownership;
+use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
-use super::{deletion, following};
+use super::proof::{Match, judge};
+use super::resolve::{self, Verb};
+use super::{deletion, following, settling};
 use crate::api::{AttemptState, CreateAttempt, Reason};
 
 /// What a pass does. One of these a pass; only `act` carries it out.
@@ -18,10 +21,22 @@ pub enum Step {
     AddFinalizer,
     /// Write the intent, send the create once, and persist its outcome: one act.
     Create,
-    /// Close an attempt that this process wrote and will never send.
-    CloseUnsent,
-    /// Say that nobody knows what became of an attempt.
-    MarkUncertain,
+    /// Search the cloud for a machine with our domain or name, then decide again.
+    LookUp,
+    /// Record a machine as this object's own.
+    Adopt {
+        /// The machine.
+        id: String,
+    },
+    /// Move the open attempt to another state.
+    CloseAttempt {
+        /// Where it belongs.
+        state: AttemptState,
+        /// Why.
+        why: String,
+    },
+    /// Forget the attempt and the machines that are gone, because a person asked to start over.
+    StartOver,
     /// Terminate one machine: one id a call, because a batch fails as a whole.
     Terminate {
         /// The machine.
@@ -139,6 +154,14 @@ impl Report {
         }
     }
 
+    /// The same, and a person must act.
+    pub fn stalled(self) -> Self {
+        Self {
+            standing: Standing::NeedsPerson,
+            ..self
+        }
+    }
+
     /// A person has stopped all cloud writes.
     pub fn paused(reason: Reason, message: impl Into<String>) -> Self {
         Self {
@@ -161,7 +184,7 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
         return Step::LetGo;
     }
     if let Some(attempt) = seen.status.open_attempt() {
-        return open_attempt(seen, attempt);
+        return open_attempt(seen, attempt, now);
     }
     if seen.deleting() {
         return deletion::decide(seen, now);
@@ -176,12 +199,18 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
 }
 
 /// While an attempt is open nothing else may be sent, and a deletion waits: a machine may exist.
-fn open_attempt(seen: &Observed, attempt: &CreateAttempt) -> Step {
+fn open_attempt(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step {
     match (&attempt.state, seen.ownership) {
         (AttemptState::Sending, Ownership::InFlight) => Step::Wait(Duration::from_secs(5)),
-        (AttemptState::Sending, Ownership::NeverSent) => Step::CloseUnsent,
-        (AttemptState::Sending, Ownership::Foreign) => Step::MarkUncertain,
-        _ => Step::Report(outcome_unknown(attempt, seen.deleting())),
+        (AttemptState::Sending, Ownership::NeverSent) => Step::CloseAttempt {
+            state: AttemptState::Rejected,
+            why: "NotSent".to_owned(),
+        },
+        (AttemptState::Sending, Ownership::Foreign) => Step::CloseAttempt {
+            state: AttemptState::Uncertain,
+            why: "the operator stopped while the request was on its way".to_owned(),
+        },
+        _ => settling::decide(seen, attempt, now),
     }
 }
 
@@ -219,6 +248,23 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         let text = "Paused: nothing is created until the annotation pai.tencentcloud.io/paused is removed.";
         return Step::Report(Report::paused(Reason::Provisioning, text));
     }
+    if let Some(attempt) = seen
+        .status
+        .create_attempt
+        .as_ref()
+        .filter(|attempt| attempt.state == AttemptState::Abandoned)
+    {
+        return abandoned(seen, attempt);
+    }
+    if let Some(rival) = &seen.rival {
+        let text = format!(
+            "The PaiInstance {rival} has the same domain in the same region and came first: no call is made for this one. Delete one of the two."
+        );
+        return Step::Report(Report::problem(
+            &Problem::new(Reason::DomainConflict, text),
+            Duration::from_secs(60),
+        ));
+    }
     if let Err(problem) = &seen.account {
         return Step::Report(Report::problem(problem, Retry::of(problem.reason).look_again()));
     }
@@ -232,14 +278,67 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
         return Step::Wait(left.min(Duration::from_mins(1)));
     }
-    if seen
-        .status
-        .create_attempt
-        .as_ref()
-        .is_some_and(|attempt| attempt.state == AttemptState::Abandoned)
-    {
-        let text = "The create was given up by a person: nothing is created until it is asked for again.";
-        return Step::Report(Report::problem(&Problem::new(Reason::OutcomeUnknown, text), SLOW));
+    looked_up(seen, now)
+}
+
+/// How old a lookup may be when the intent is written, from before its first request. Source: reliability step 6.
+const FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// How soon a failed lookup is repeated. Source: our choice: a create waits for it, and it costs two reads.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// The last question before a create: does the cloud hold such a machine already?
+fn looked_up(seen: &Observed, now: Timestamp) -> Step {
+    let found = match &seen.lookup {
+        None => return Step::LookUp,
+        Some(Err(problem)) => {
+            let next = if problem.reason.needs_a_person() {
+                Retry::of(problem.reason).look_again()
+            } else {
+                LOOK_AGAIN
+            };
+            return Step::Report(Report::problem(problem, next));
+        }
+        Some(Ok(found)) if now >= found.begun_at + FRESH_FOR => return Step::LookUp,
+        Some(Ok(found)) => found,
+    };
+    let (_, origin) = instance_name(&seen.object);
+    match judge(found, &seen.object.spec.domain_name, &origin, None) {
+        Match::Nothing => Step::Create,
+        Match::Ours(id) => Step::Adopt { id },
+        Match::NotProven(id) => Step::Report(domain_taken(seen, &id)),
+        Match::Several(ids) => {
+            let text = format!(
+                "Several machines have this domain or name ({}): nothing is bought. Each that runs is billed. Terminate what is not \
+                 wanted in the console; it is looked at again every minute.",
+                ids.join(", ")
+            );
+            Step::Report(Report::problem(
+                &Problem::new(Reason::AmbiguousInstances, text),
+                Duration::from_secs(60),
+            ))
+        }
     }
-    Step::Create
+}
+
+fn domain_taken(seen: &Observed, id: &str) -> Report {
+    let text = format!(
+        "The machine {id} of this account has the domain {} already, and nothing shows that it belongs to this object: nothing was bought. \
+         Terminate it in the console, or apply a new object with another domain. It is looked at again every minute.",
+        seen.object.spec.domain_name
+    );
+    Report::problem(&Problem::new(Reason::DomainTaken, text), Duration::from_secs(60))
+}
+
+/// A create that a person gave up: only that person's word starts another.
+fn abandoned(seen: &Observed, attempt: &CreateAttempt) -> Step {
+    if resolve::answer(&seen.object) == Some(Verb::Recreate(attempt.id.clone())) {
+        return Step::StartOver;
+    }
+    let text = format!(
+        "The create of {} was given up by a person: nothing is bought. To buy a machine after all: {}",
+        attempt.signed_at,
+        resolve::command(&seen.object, &format!("recreate:{}", attempt.id))
+    );
+    Step::Report(Report::problem(&Problem::new(Reason::OutcomeUnknown, text), SLOW).stalled())
 }

@@ -1,6 +1,7 @@
 //! Tables for `decide`: what is observed on the left, the one step on the right. A row is built from a plain object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,13 +9,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::decide::{Farewell, Readiness, Report, Standing, Step, Synced, decide};
+use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::observe::Observed;
 use super::problem::Problem;
 use super::references::CreateInputs;
+use super::settling::EmptyRounds;
 use crate::api::{
-    AttemptState, CreateAttempt, DeletionPolicy, FINALIZER, InstanceStatus, NameOrigin, PAUSED_ANNOTATION, PaiInstance,
-    Reason,
+    AdoptedBy, AttemptState, CreateAttempt, DeletionPolicy, FINALIZER, InstanceStatus, NameOrigin, PAUSED_ANNOTATION,
+    PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason,
 };
 use crate::tencent::{Account, Credentials, Region};
 
@@ -49,6 +52,9 @@ fn seen() -> Seen {
             region: Region::parse("ap-guangzhou").unwrap(),
         }),
         create_inputs: Some(Ok(CreateInputs::default())),
+        rival: None,
+        lookup: Some(Ok(nothing_found())),
+        settle_window: Duration::from_secs(300),
         listing: None,
         inputs: Inputs {
             generation: Some(1),
@@ -60,7 +66,40 @@ fn seen() -> Seen {
     })
 }
 
+/// A complete look just now that found nothing.
+fn nothing_found() -> Found {
+    Found {
+        begun_at: at(0),
+        cloud_time: Some(at(0)),
+        domains: Some(Arc::default()),
+        named: Vec::new(),
+    }
+}
+
+/// A complete look just now that found `ins-1` under our name, with our domain or without, created when the attempt was signed.
+fn one_found(with_domain: bool) -> Found {
+    let instance = json!({"InstanceId": "ins-1", "InstanceName": "default-web-u", "CreatedTime": at(-60).to_string()});
+    let domain = if with_domain { "web.pai.tcloudbase.com" } else { "" };
+    Found {
+        domains: Some(Arc::new(BTreeMap::from([("ins-1".to_owned(), domain.to_owned())]))),
+        named: vec![serde_json::from_value(instance).unwrap()],
+        ..nothing_found()
+    }
+}
+
 impl Seen {
+    fn looked_up(self, found: Found) -> Self {
+        self.with(|seen| seen.lookup = Some(Ok(found)))
+    }
+
+    /// An answer of a person.
+    fn answered(self, answer: &str) -> Self {
+        self.with(|seen| {
+            let annotations = seen.object.metadata.annotations.get_or_insert_default();
+            annotations.insert(RESOLVE_CREATE_ANNOTATION.to_owned(), answer.to_owned());
+        })
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Observed)) -> Self {
         change(&mut self.0);
         self
@@ -94,6 +133,7 @@ impl Seen {
                 instance_name: "default-web-u".to_owned(),
                 name_origin: NameOrigin::Generated,
                 charge_type: "POSTPAID_BY_HOUR".to_owned(),
+                lapsed_before: 0,
                 request_id: None,
                 reason: None,
             });
@@ -239,7 +279,14 @@ fn an_open_attempt_forbids_everything_else() {
     for state in open {
         for seen in [seen(), seen().deleting(), seen().paused(), seen().deleting().paused()] {
             let step = seen.attempt(state.clone()).decide();
-            let harmless = matches!(step, Step::Report(_) | Step::MarkUncertain);
+            let harmless = matches!(
+                step,
+                Step::Report(_)
+                    | Step::CloseAttempt {
+                        state: AttemptState::Uncertain,
+                        ..
+                    }
+            );
             assert!(harmless, "{state:?}: {step:?}");
         }
     }
@@ -249,8 +296,12 @@ fn an_open_attempt_forbids_everything_else() {
             .with(|seen| seen.ownership = ownership)
             .decide()
     };
-    assert_eq!(owned(Ownership::Foreign), Step::MarkUncertain);
-    assert_eq!(owned(Ownership::NeverSent), Step::CloseUnsent);
+    let closed_as = |step: Step| match step {
+        Step::CloseAttempt { state, .. } => state,
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(closed_as(owned(Ownership::Foreign)), AttemptState::Uncertain);
+    assert_eq!(closed_as(owned(Ownership::NeverSent)), AttemptState::Rejected);
     assert_eq!(owned(Ownership::InFlight), Step::Wait(Duration::from_secs(5)));
     let report = seen().deleting().attempt(AttemptState::Uncertain).report();
     assert_eq!(report.reason, Reason::OutcomeUnknown);
@@ -550,4 +601,302 @@ fn a_blocked_deletion_holds_the_way_out() {
     assert_eq!(report.reason, Reason::CredentialsNotFound);
     let command = r#"kubectl patch pai web -n default --type=merge -p '{"spec":{"deletionPolicy":"Retain"}}'"#;
     assert!(report.message.contains(command), "{}", report.message);
+}
+
+#[test]
+fn before_a_create_the_cloud_is_searched() {
+    let adopt = Step::Adopt { id: "ins-1".to_owned() };
+    let error = || Some(Err(Problem::new(Reason::CloudUnavailable, "why")));
+    assert_eq!(seen().with(|seen| seen.lookup = None).decide(), Step::LookUp);
+    assert_eq!(
+        seen().looked_up(one_found(true)).decide(),
+        adopt,
+        "our marker: the status was lost"
+    );
+    assert_eq!(
+        seen()
+            .looked_up(Found {
+                begun_at: at(-59),
+                ..nothing_found()
+            })
+            .decide(),
+        Step::Create
+    );
+    assert_eq!(
+        seen()
+            .looked_up(Found {
+                begun_at: at(-60),
+                ..nothing_found()
+            })
+            .decide(),
+        Step::LookUp,
+        "too old to rest on"
+    );
+    assert_eq!(
+        seen().with(|seen| seen.lookup = error()).report().reason,
+        Reason::CloudUnavailable,
+        "no evidence of absence"
+    );
+    let user_named = || seen().with(|seen| seen.object.spec.instance_name = Some("default-web-u".to_owned()));
+    assert_eq!(
+        user_named().looked_up(one_found(true)).report().reason,
+        Reason::DomainTaken,
+        "we never steal"
+    );
+    assert_eq!(
+        user_named().looked_up(one_found(false)).decide(),
+        Step::Create,
+        "a name alone is nobody's"
+    );
+    let two = Found {
+        named: [one_found(false).named, one_found(false).named].concat(),
+        ..nothing_found()
+    };
+    let mut two = two;
+    two.named[1].instance_id = crate::tencent::InstanceId::new("ins-2");
+    assert_eq!(seen().looked_up(two).report().reason, Reason::AmbiguousInstances);
+    let rival = seen().with(|seen| {
+        seen.rival = Some("default/other".to_owned());
+        seen.lookup = None;
+    });
+    assert_eq!(rival.report().reason, Reason::DomainConflict, "and no call is made");
+}
+
+/// An uncertain attempt, signed `ago` seconds before now.
+fn uncertain(ago: i64) -> Seen {
+    seen()
+        .attempt(AttemptState::Uncertain)
+        .with(|seen| seen.status.create_attempt.as_mut().unwrap().signed_at = at(-ago))
+}
+
+fn rounds(count: u32, first: i64, last: i64) -> Option<EmptyRounds> {
+    Some(EmptyRounds {
+        attempt_id: "a1".to_owned(),
+        count,
+        first: at(first),
+        last: at(last),
+    })
+}
+
+#[test]
+fn settling_an_unknown_outcome() {
+    let adopt = Step::Adopt { id: "ins-1".to_owned() };
+    let closed = |seen: &Seen| match seen.decide() {
+        Step::CloseAttempt { state, why } => (state, why),
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(uncertain(10).with(|seen| seen.lookup = None).decide(), Step::LookUp);
+    assert_eq!(
+        uncertain(10).looked_up(one_found(false)).decide(),
+        adopt,
+        "a hit counts at once"
+    );
+    assert_eq!(
+        uncertain(10).deleting().looked_up(one_found(false)).decide(),
+        adopt,
+        "also on deletion: it must be terminated"
+    );
+    assert_eq!(uncertain(10).report().next, Duration::from_secs(2));
+    assert_eq!(uncertain(600).report().next, Duration::from_secs(30));
+
+    let settled = |seen: &mut Observed| seen.recollection.empty_rounds = rounds(3, -300, 0);
+    assert_eq!(closed(&uncertain(900).with(settled)).0, AttemptState::Lapsed);
+    let too_few = uncertain(900).with(|seen| seen.recollection.empty_rounds = rounds(2, -300, 0));
+    assert_eq!(too_few.report().reason, Reason::OutcomeUnknown);
+    let too_short = uncertain(900).with(|seen| seen.recollection.empty_rounds = rounds(3, -299, 0));
+    assert_eq!(too_short.report().reason, Reason::OutcomeUnknown);
+    let other_attempt = uncertain(900)
+        .with(settled)
+        .with(|seen| seen.recollection.empty_rounds.as_mut().unwrap().attempt_id = "a0".to_owned());
+    assert_eq!(other_attempt.report().reason, Reason::OutcomeUnknown);
+    let not_looked = uncertain(900)
+        .with(settled)
+        .with(|seen| seen.lookup = Some(Err(Problem::new(Reason::CloudUnavailable, "why"))));
+    assert_eq!(not_looked.report().reason, Reason::OutcomeUnknown);
+
+    let attempt = |change: fn(&mut CreateAttempt)| {
+        uncertain(900)
+            .with(settled)
+            .with(|seen| change(seen.status.create_attempt.as_mut().unwrap()))
+    };
+    assert_eq!(
+        closed(&attempt(|attempt| attempt.charge_type = "PREPAID".to_owned())).0,
+        AttemptState::Held
+    );
+    assert_eq!(
+        closed(&attempt(|attempt| attempt.charge_type = "SPOTPAID".to_owned())).0,
+        AttemptState::Lapsed
+    );
+    assert_eq!(
+        closed(&attempt(|attempt| attempt.lapsed_before = 1)).0,
+        AttemptState::Lapsed
+    );
+    assert_eq!(
+        closed(&attempt(|attempt| attempt.lapsed_before = 2)).0,
+        AttemptState::Held,
+        "three in a row"
+    );
+
+    let other_key =
+        |ago| uncertain(ago).with(|seen| seen.status.create_attempt.as_mut().unwrap().secret_id = "AKIDOLD".to_owned());
+    assert_eq!(
+        other_key(10).with(settled).looked_up(one_found(true)).report().reason,
+        Reason::CredentialsChanged,
+        "no evidence"
+    );
+    assert_eq!(closed(&other_key(900)).0, AttemptState::Held);
+
+    let user_named =
+        |ago| uncertain(ago).with(|seen| seen.status.create_attempt.as_mut().unwrap().name_origin = NameOrigin::User);
+    assert_eq!(
+        user_named(60).looked_up(one_found(true)).decide(),
+        adopt,
+        "domain, name and time together"
+    );
+    assert_eq!(
+        user_named(60).looked_up(one_found(false)).report().reason,
+        Reason::OutcomeUnknown,
+        "its domain may yet show"
+    );
+    let held = user_named(660).looked_up(Found {
+        domains: None,
+        ..one_found(false)
+    });
+    let held = held.with(|seen| {
+        seen.lookup.as_mut().unwrap().as_mut().unwrap().named[0].created_time = Some(at(-660));
+    });
+    assert_eq!(closed(&held).0, AttemptState::Held, "no PAI list: no proof");
+}
+
+#[test]
+fn only_late_rounds_count() {
+    let attempt = uncertain(400).0.status.create_attempt.unwrap();
+    let round = |begun, cloud| EmptyRounds::with(None, &attempt, at(begun), cloud);
+    assert_eq!(
+        round(0, Some(at(-400 + 359))),
+        None,
+        "the signature may still be good by the cloud's clock"
+    );
+    assert!(round(0, Some(at(-400 + 360))).is_some());
+    assert_eq!(round(0, None), None, "without the cloud's clock it takes longer");
+    assert!(round(260, None).is_some());
+    let one = round(0, Some(at(0)));
+    let two = EmptyRounds::with(one.clone(), &attempt, at(100), Some(at(100))).unwrap();
+    assert_eq!((two.count, two.first, two.last), (2, at(0), at(100)));
+    assert_eq!(
+        EmptyRounds::with(one, &attempt, at(1), Some(at(-400))),
+        None,
+        "a cloud whose clock stepped back starts anew"
+    );
+}
+
+#[test]
+fn answers_of_a_person() {
+    let held = || seen().attempt(AttemptState::Held);
+    let closed = |state: AttemptState, why: &str| Step::CloseAttempt {
+        state,
+        why: why.to_owned(),
+    };
+    assert_eq!(
+        held().answered("retry:a1").decide(),
+        closed(AttemptState::Lapsed, "a person said to try again")
+    );
+    assert_eq!(
+        held().answered("abandon:a1").decide(),
+        closed(AttemptState::Abandoned, "a person gave it up")
+    );
+    let by_name_only =
+        || held().with(|seen| seen.status.create_attempt.as_mut().unwrap().name_origin = NameOrigin::User);
+    let adopt = Step::Adopt { id: "ins-1".to_owned() };
+    assert_eq!(
+        by_name_only()
+            .looked_up(one_found(false))
+            .answered("adopt:ins-1")
+            .decide(),
+        adopt
+    );
+    for ignored in ["retry:a0", "abandon:a0", "adopt:ins-9", "recreate:a1", "nonsense"] {
+        let step = held().answered(ignored).decide();
+        assert!(matches!(step, Step::Report(_)), "{ignored}: {step:?}");
+        let early = uncertain(10).answered(ignored).decide();
+        assert!(
+            matches!(early, Step::Report(_)),
+            "{ignored} before it is held: {early:?}"
+        );
+    }
+    let message = held().report().message;
+    assert!(
+        message.contains("kubectl annotate pai web -n default --overwrite pai.tencentcloud.io/resolve-create=adopt:"),
+        "{message}"
+    );
+
+    let abandoned = || seen().attempt(AttemptState::Abandoned);
+    assert_eq!(abandoned().answered("recreate:a1").decide(), Step::StartOver);
+    assert!(
+        abandoned()
+            .answered("recreate:a0")
+            .report()
+            .message
+            .contains("resolve-create=recreate:a1")
+    );
+}
+
+#[test]
+fn a_machine_that_is_gone_is_replaced_only_when_a_person_says_so() {
+    let gone = || {
+        seen().machine(&json!([])).with(|seen| {
+            seen.recollection.absent_since.insert("ins-1".to_owned(), at(-30));
+        })
+    };
+    assert_eq!(gone().answered("recreate:a1").decide(), Step::StartOver);
+    assert_eq!(
+        seen()
+            .machine(&in_state("LAUNCH_FAILED"))
+            .answered("recreate:a1")
+            .decide(),
+        Step::StartOver
+    );
+    assert_eq!(
+        gone().answered("recreate:a0").report().reason,
+        Reason::ExternallyDeleted
+    );
+    assert!(gone().report().message.contains("resolve-create=recreate:a1"));
+    for state in ["RUNNING", "STOPPED", "SHUTDOWN", "TERMINATING", "PENDING"] {
+        let step = seen().machine(&in_state(state)).answered("recreate:a1").decide();
+        assert!(matches!(step, Step::Report(_)), "{state} costs money still: {step:?}");
+    }
+    let paused = gone().paused().answered("recreate:a1").decide();
+    assert!(matches!(paused, Step::Report(_)), "{paused:?}");
+}
+
+#[test]
+fn adopted_machines_stay() {
+    let adopted = |by: AdoptedBy, policy| {
+        seen().machine(&in_state("RUNNING")).deleting().with(|seen| {
+            seen.status.instances[0].adopted_by = Some(by);
+            seen.object.spec.deletion_policy = policy;
+        })
+    };
+    let retained = Step::RemoveFinalizer {
+        farewell: Farewell::Retained,
+    };
+    assert_eq!(adopted(AdoptedBy::Domain, None).decide(), retained);
+    assert_eq!(adopted(AdoptedBy::Name, None).decide(), retained);
+    assert_eq!(
+        adopted(AdoptedBy::Name, Some(DeletionPolicy::Delete)).decide(),
+        retained,
+        "a name is no proof"
+    );
+    assert_eq!(
+        adopted(AdoptedBy::Other("X".to_owned()), Some(DeletionPolicy::Delete)).decide(),
+        retained
+    );
+    let terminate = Step::Terminate {
+        id: "ins-1".to_owned(),
+        only_once: false,
+    };
+    assert_eq!(
+        adopted(AdoptedBy::Domain, Some(DeletionPolicy::Delete)).decide(),
+        terminate
+    );
 }

@@ -10,7 +10,7 @@ use super::decide::{Farewell, Report, Standing, Step, Synced};
 use super::following::{FRESH, View, view};
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
-use crate::api::{DeletionPolicy, Reason};
+use crate::api::{AdoptedBy, DeletionPolicy, Reason};
 use crate::tencent::{Instance, InstanceState};
 
 /// How long an accepted termination may go without effect before it is asked for again (hourly and spot machines only).
@@ -33,7 +33,7 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
             farewell: Farewell::NoInstance,
         };
     }
-    if seen.object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+    if is_retained(seen) {
         return Step::RemoveFinalizer {
             farewell: Farewell::Retained,
         };
@@ -63,6 +63,23 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
         Farewell::Terminated
     };
     Step::RemoveFinalizer { farewell }
+}
+
+/// Whether the machine stays: because a person says so, or because it was adopted and nobody said that it may be terminated.
+/// One that was adopted by its name alone always stays: a name is no proof.
+fn is_retained(seen: &Observed) -> bool {
+    let adopted = |by: fn(&AdoptedBy) -> bool| {
+        seen.status
+            .instances
+            .iter()
+            .filter_map(|known| known.adopted_by.as_ref())
+            .any(by)
+    };
+    match seen.object.spec.deletion_policy {
+        Some(DeletionPolicy::Retain) => true,
+        Some(DeletionPolicy::Delete) => adopted(|by| *by != AdoptedBy::Domain),
+        None => adopted(|_| true),
+    }
 }
 
 /// The machine cannot be looked at, so it cannot be said to be gone. The message holds the way out.

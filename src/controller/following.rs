@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::decide::{Readiness, Report, SLOW, Standing, Step, Synced};
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
+use super::resolve::{self, Verb};
 use crate::api::Reason;
 use crate::tencent::{Instance, InstanceState};
 
@@ -71,10 +72,39 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
         Some(Err(problem)) => unreadable(problem),
         _ => worst(seen, now),
     };
+    if may_start_over(seen, now) && is_asked_to_start_over(seen) {
+        return Step::StartOver;
+    }
     if seen.paused() {
         report.synced = Synced::Paused;
     }
     Step::Report(report)
+}
+
+/// Whether every machine is proven gone or failed to launch, so that a new one replaces nothing that is billed.
+fn may_start_over(seen: &Observed, now: Timestamp) -> bool {
+    seen.status.instance_ids.iter().all(|id| match view(seen, id, now) {
+        View::Gone => true,
+        View::Listed(instance) => instance.instance_state == InstanceState::LaunchFailed,
+        View::NotYet | View::Missing | View::OtherAccount => false,
+    })
+}
+
+/// The command that starts over names the attempt, or the machine where the attempt is lost.
+fn start_over_key(seen: &Observed) -> String {
+    let attempt = seen.status.create_attempt.as_ref().map(|attempt| attempt.id.clone());
+    attempt
+        .or_else(|| seen.status.instance_ids.first().cloned())
+        .unwrap_or_default()
+}
+
+fn is_asked_to_start_over(seen: &Observed) -> bool {
+    !seen.paused() && resolve::answer(&seen.object) == Some(Verb::Recreate(start_over_key(seen)))
+}
+
+/// What to type for a new machine in the place of one that is gone.
+fn how_to_start_over(seen: &Observed) -> String {
+    resolve::command(&seen.object, &format!("recreate:{}", start_over_key(seen)))
 }
 
 /// The last look failed. It says nothing about the machine, unless a person must act.
@@ -130,15 +160,17 @@ fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
             Duration::from_mins(1),
         ),
         View::Gone => gone(
+            seen,
             id,
             "is no longer in the cloud's list: it was destroyed outside of Kubernetes",
         ),
     }
 }
 
-fn gone(id: &str, what: &str) -> Report {
+fn gone(seen: &Observed, id: &str, what: &str) -> Report {
     let text = format!(
-        "{id} {what}. Nothing is created in its place. Delete this object and apply it anew for a new machine."
+        "{id} {what}. Nothing is bought in its place. For a new machine, once it is gone: {}",
+        how_to_start_over(seen)
     );
     Report {
         synced: Synced::Success,
@@ -178,8 +210,9 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
                 .as_deref()
                 .unwrap_or("the cloud gives no reason");
             let text = format!(
-                "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is created in its place. \
-                 Delete this object and apply it anew for a new machine."
+                "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is bought in its place. \
+                 For a new machine: {}",
+                how_to_start_over(seen)
             );
             Report {
                 synced: Synced::Success,
@@ -187,10 +220,11 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
             }
         }
         InstanceState::Shutdown => gone(
+            seen,
             id,
             "is in the recycle bin (SHUTDOWN): renew it in the console to get it back",
         ),
-        InstanceState::Terminating => gone(id, "is being destroyed, and not by this operator"),
+        InstanceState::Terminating => gone(seen, id, "is being destroyed, and not by this operator"),
         InstanceState::EnterRescueMode | InstanceState::RescueMode | InstanceState::ExitRescueMode => settled(
             Reason::Stopped,
             format!("{id} is in rescue work ({state}), begun outside of Kubernetes: nothing is done to it."),

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::settling::EmptyRounds;
+
 /// What a refused create was sent with. When any of it changes, the refusal no longer speaks of the present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
@@ -36,6 +38,10 @@ pub struct Recollection {
     pub failures: u32,
     /// Failed passes in a row, for theirs.
     pub failed_passes: u32,
+    /// Complete looks that found no trace of the open attempt.
+    pub empty_rounds: Option<EmptyRounds>,
+    /// The last answer of a person that was dealt with, so that it is told of only once.
+    pub last_answer: Option<String>,
     /// Since when each id has been absent from complete listings.
     pub absent_since: BTreeMap<String, Timestamp>,
     /// Ids that the cloud said do not exist (any more).

@@ -1,6 +1,7 @@
 //! The controller: observe, decide, act, record, one step a pass. The only place where Kubernetes and the cloud meet.
 
 pub mod act;
+pub mod adopt;
 pub mod create;
 pub mod credentials;
 pub mod decide;
@@ -9,13 +10,19 @@ mod decide_table;
 pub mod deletion;
 pub mod events;
 pub mod following;
+pub mod lookup;
 pub mod memory;
 pub mod name;
+pub mod objects;
 pub mod observe;
+pub mod paging;
 pub mod problem;
+pub mod proof;
 pub mod record;
 pub mod references;
 pub mod request;
+pub mod resolve;
+pub mod settling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::api::PaiInstance;
+use crate::api::{PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
 use crate::clock::Clock;
 use crate::leader::Leadership;
 use crate::telemetry::metrics::Metrics;
@@ -41,10 +48,15 @@ use crate::tencent;
 use act::{Act, Outcome, act};
 use credentials::CredentialsReader;
 use decide::{Step, decide};
-use events::EventPublisher;
+use events::{EventKind, EventPublisher};
+use lookup::{SharedListings, look_up};
 use memory::Memory;
-use observe::{Observe, observe};
+use name::instance_name;
+use objects::Objects;
+use observe::{Observe, Observed, annotation, observe};
+use proof::{Match, judge};
 use record::{WriteStatus, tell};
+use settling::EmptyRounds;
 
 /// What every pass needs.
 pub struct Context {
@@ -58,6 +70,12 @@ pub struct Context {
     pub memory: Memory,
     /// Credentials, briefly cached.
     pub credentials: CredentialsReader,
+    /// Listings of the cloud that creations share.
+    pub listings: SharedListings,
+    /// The other objects, as the watch last showed them.
+    pub objects: Objects,
+    /// Over how long an absence must be seen before a lost create counts as having left nothing behind.
+    pub settle_window: Duration,
     /// Whether this process leads.
     pub leadership: Leadership,
     /// Writes Events.
@@ -130,6 +148,7 @@ pub async fn run(
         .into_iter()
         .map(|api| controller(Arc::clone(&context), api, share, stop.clone()))
         .unzip();
+    context.objects.set(readers.clone());
     tokio::join!(join_all(controllers), announce(readers, ready));
 }
 
@@ -209,11 +228,16 @@ async fn reconcile(object: Arc<PaiInstance>, context: Arc<Context>) -> Result<Ac
 }
 
 async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &str) -> Result<Action, Pass> {
-    let Some(seen) = observe(context, api, name).await? else {
+    let Some(mut seen) = observe(context, api, name).await? else {
         context.memory.forget(uid);
         return Ok(Action::await_change());
     };
-    let step = decide(&seen, context.clock.now());
+    let mut step = decide(&seen, context.clock.now());
+    if step == Step::LookUp {
+        look(context, &mut seen).await;
+        step = decide(&seen, context.clock.now());
+    }
+    note_answer(context, &seen, &step).await;
     if !matches!(step, Step::Wait(_) | Step::Report(_)) {
         debug!(?step, "decided");
     }
@@ -230,6 +254,60 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
         Outcome::Again(next) => Ok(Action::requeue(next)),
         Outcome::Done => Ok(Action::await_change()),
     }
+}
+
+/// Makes the lookup that `decide` asked for, for the name of the open attempt or else the one that would be sent, and counts a
+/// complete look that found nothing.
+async fn look(context: &Context, seen: &mut Observed) {
+    let Ok(account) = &seen.account else { return };
+    let open = seen.status.open_attempt();
+    let name = open.map_or_else(
+        || instance_name(&seen.object).0,
+        |attempt| attempt.instance_name.clone(),
+    );
+    let result = look_up(context, account, &name).await;
+    if result
+        .as_ref()
+        .is_err_and(|problem| problem.reason == Reason::CredentialsInvalid)
+    {
+        context.credentials.drop_cached(&account.credentials.secret_id);
+    }
+    if let (Some(attempt), Ok(found)) = (open, &result) {
+        let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
+        let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
+        let rounds = if nothing {
+            EmptyRounds::with(before, attempt, found.begun_at, found.cloud_time)
+        } else {
+            None
+        };
+        seen.recollection.empty_rounds.clone_from(&rounds);
+        context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
+    }
+    seen.lookup = Some(result);
+}
+
+/// Tells once that a person's answer was not used, because it speaks of nothing that is open. One that was used is not told of later.
+async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
+    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else {
+        return;
+    };
+    if seen.recollection.last_answer.as_deref() == Some(answer) {
+        return;
+    }
+    let used = matches!(step, Step::CloseAttempt { .. } | Step::Adopt { .. } | Step::StartOver);
+    if !used {
+        let note = format!(
+            "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored: it names no attempt that waits for a person and no machine that was found. \
+             The message of the condition Ready holds the right command."
+        );
+        context
+            .events
+            .publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note)
+            .await;
+    }
+    context
+        .memory
+        .update(seen.uid(), |known| known.last_answer = Some(answer.to_owned()));
 }
 
 /// When to repeat a failed pass. A conflict means that somebody else wrote: look again at once.

@@ -1,11 +1,13 @@
 //! Observe: one fresh look at everything a decision may need. Reads only; never the watch cache, which may be old and buy twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 
 use super::Context;
+use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::problem::{Problem, Retry};
 use super::references::{self, CreateInputs};
@@ -29,6 +31,12 @@ pub struct Observed {
     pub account: Result<Account, Problem>,
     /// What a create would send beyond the spec; looked at only when a create is possible.
     pub create_inputs: Option<Result<CreateInputs, Problem>>,
+    /// Another object, as `namespace/name`, that has a better claim to the same domain and region.
+    pub rival: Option<String>,
+    /// What a lookup found; made only when `decide` asks for it.
+    pub lookup: Option<Result<Found, Problem>>,
+    /// Over how long an absence must be seen.
+    pub settle_window: Duration,
     /// The machines by id as the cloud lists them now; looked at only when ids are known.
     pub listing: Option<Result<BTreeMap<String, Instance>, Problem>>,
     /// What a create sent now would rest on.
@@ -105,6 +113,9 @@ pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> R
         },
         account: Err(Problem::new(Reason::Provisioning, "not looked at yet")),
         create_inputs: None,
+        rival: None,
+        lookup: None,
+        settle_window: context.settle_window,
         listing: None,
         crd_deleting: false,
         object,
@@ -123,6 +134,7 @@ pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> R
             seen.crd_deleting = crd_is_being_deleted(context).await?;
         }
     } else if !seen.deleting() && seen.status.open_attempt().is_none() {
+        seen.rival = context.objects.rival(&seen.object);
         let (inputs, versions) = references::create_inputs(context, &seen.object).await?;
         seen.create_inputs = Some(inputs);
         seen.inputs.reference_versions = versions;

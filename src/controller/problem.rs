@@ -126,6 +126,31 @@ impl Problem {
         }
     }
 
+    /// A lookup before a create that failed: without it nothing may be bought.
+    pub fn failed_lookup(action: Action, error: &CallError) -> Self {
+        let read = Self::failed_read(action, error);
+        let reason = if read.reason == Reason::ApiRetired {
+            Reason::CloudUnavailable
+        } else {
+            read.reason
+        };
+        let words = match error {
+            CallError::Refused { error, .. } => format!(
+                "{}. {}.{}",
+                refusal(error),
+                advice(reason, &error.code),
+                request_id(error)
+            ),
+            other => format!("{other}. It is tried again by itself."),
+        };
+        Self::new(
+            reason,
+            format!(
+                "Nothing was bought: before a create the cloud is searched for a machine with this domain or name, and that failed: {words}"
+            ),
+        )
+    }
+
     /// A termination that the cloud did not accept. The machine still runs and is billed.
     pub fn refused_terminate(id: &str, error: &CallError) -> Self {
         let CallError::Refused { error, .. } = error else {

@@ -111,6 +111,7 @@ pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
         let fresh = InstanceStatus {
             secret_id: Some(secret_id.clone()),
             terminate_sent_at: old.and_then(|old| old.terminate_sent_at),
+            adopted_by: old.and_then(|old| old.adopted_by.clone()),
             ..described(id, instance)
         };
         match status.instances.iter_mut().find(|known| known.id == *id) {
@@ -139,6 +140,7 @@ fn described(id: &str, instance: &Instance) -> InstanceStatus {
         latest_operation: optional(&instance.latest_operation),
         latest_operation_state: optional(&instance.latest_operation_state),
         restrict_state: optional(&instance.restrict_state).filter(|state| state != "NORMAL"),
+        adopted_by: None,
         secret_id: None,
         terminate_sent_at: None,
     }
