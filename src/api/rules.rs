@@ -99,8 +99,9 @@ fn spec_rules() -> Vec<Rule> {
         on(
             &["spec"],
             ".zones",
-            "!has(self.zones) || self.zones.all(zone, zone.startsWith(self.region + '-'))",
-            "spec.zones must lie in spec.region: each must begin with the region and a hyphen, as ap-guangzhou-2 in ap-guangzhou",
+            // Not merely "begins with": ap-shanghai-fsi-1 lies in ap-shanghai-fsi, not in ap-shanghai.
+            "!has(self.zones) || self.zones.all(zone, zone.matches('^' + self.region + '-[a-z0-9]+$'))",
+            "spec.zones must lie in spec.region: each must be the region, a hyphen and a number, as ap-guangzhou-2 in ap-guangzhou",
         ),
         on(
             &["spec"],
