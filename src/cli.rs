@@ -29,8 +29,9 @@ pub enum Command {
     Version,
 }
 
-/// Options of `run`.
+/// Options of `run`. Of an option that is given twice the last one counts, so that a chart's `extraArgs` win.
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)]
 pub struct RunOptions {
     /// Root domain of the cloud's API, for internal or international accounts.
     #[arg(long, env = "PAI_OPERATOR_ENDPOINT_ROOT", default_value = DEFAULT_ROOT)]
@@ -76,7 +77,7 @@ pub struct RunOptions {
     /// Name of the Lease.
     #[arg(long, env = "PAI_OPERATOR_LEASE_NAME", default_value = "pai-operator")]
     pub lease_name: String,
-    /// How long leadership holds without renewal, at least 6s.
+    /// How long leadership holds without renewal, at least 15s: a create is sent only while leadership outlasts 10 s.
     #[arg(long, env = "PAI_OPERATOR_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Duration,
     /// Name of this process in the Lease and in Events: the pod's name, so that a restarted container knows its own lease.
@@ -118,11 +119,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} must be longer than zero"))
 }
 
-/// A lease shorter than the two tries that a renewal may take would be lost at every hiccup.
+/// Shortest lease. A create asks for leadership that outlasts its gate of 10 s, and a renewal comes every fifth of the lease: a
+/// shorter one would hardly ever let a create through.
+const SHORTEST_LEASE: Duration = Duration::from_secs(15);
+
 fn lease_duration(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
-    if span < Duration::from_secs(6) {
-        return Err(format!("{text:?} must be at least 6s"));
+    if span < SHORTEST_LEASE {
+        return Err(format!("{text:?} must be at least 15s: a create is sent only while leadership outlasts 10 s"));
     }
     Ok(span)
 }
@@ -145,10 +149,18 @@ mod tests {
         for wrong in ["", "0s", "-5s", "five", "5"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-        assert!(lease_duration("5s").is_err());
+        assert!(lease_duration("14s").is_err());
         assert_eq!("off".parse(), Ok(Address::Off));
         assert!("8080".parse::<Address>().is_err());
         assert!("[::]:8080".parse::<Address>().is_ok());
+    }
+
+    #[test]
+    fn the_last_of_two_counts_and_lists_add_up() {
+        let words = "pai-operator run --log-level info --log-level trace --endpoint as=https://a --endpoint cvm=https://b";
+        let Command::Run(options) = Cli::parse_from(words.split(' ')).command else { panic!("not run") };
+        assert_eq!(options.log_level, "trace");
+        assert_eq!(options.endpoint, ["as=https://a", "cvm=https://b"]);
     }
 
     #[test]

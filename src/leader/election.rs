@@ -27,7 +27,7 @@ pub struct Settings {
     pub name: String,
     /// Who we are: the pod's name, so that a restarted container recognises its own lease.
     pub identity: String,
-    /// How long a lease holds without renewal. Renewed at a third of it.
+    /// How long a lease holds without renewal. Renewed every fifth of it.
     pub duration: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Election {
                 Ok(Ok(true)) => {
                     alive();
                     self.hold_until(sent + self.settings.duration);
-                    self.settings.duration / 3
+                    self.settings.duration / 5
                 }
                 Ok(Ok(false)) => {
                     alive();

@@ -2,6 +2,7 @@
 
 use crate::config::{Account, Config, DomainPolicy, SystemDiskPolicy};
 use clap::{Parser, ValueEnum};
+use jiff::SignedDuration;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Wait before each answer
     #[arg(long, default_value = "0ms", value_parser = duration)]
     latency: Duration,
+    /// How far the cloud's clock is ahead of this machine's; may be negative
+    #[arg(long, default_value = "0s", allow_hyphen_values = true)]
+    clock_offset: SignedDuration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,6 +87,7 @@ impl From<Arguments> for Config {
             },
             rate_limits: matches!(arguments.rate_limits, Switch::On),
             latency: arguments.latency,
+            clock_offset: arguments.clock_offset,
         }
     }
 }
@@ -105,7 +110,7 @@ fn further_key(text: &str) -> Result<Account, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
+    text.parse::<SignedDuration>()
         .ok()
         .and_then(|span| Duration::try_from(span).ok())
         .ok_or_else(|| "expected a time such as 500ms, 90s or 5m".to_owned())
@@ -138,6 +143,8 @@ mod tests {
             "a:k",
             "--account",
             "b:k:t:u",
+            "--clock-offset",
+            "-10m",
             "--further-key",
             "a:c:k",
             "--boot-time",
@@ -166,6 +173,7 @@ mod tests {
         assert_eq!(config.launch_failed_time, Duration::from_mins(5));
         assert_eq!((config.seed, config.rate_limits), (7, false));
         assert_eq!(config.latency, Duration::from_millis(20));
+        assert_eq!(config.clock_offset, SignedDuration::from_mins(-10));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a stand-in cloud is started with. Plain data; reads no environment and no file.
 
+use jiff::SignedDuration;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -97,6 +98,8 @@ pub struct Config {
     pub rate_limits: bool,
     /// Wait before every answer of the API.
     pub latency: Duration,
+    /// How far the clock of the HTTP shell is ahead of this machine's. The core has no clock and ignores it.
+    pub clock_offset: SignedDuration,
 }
 
 impl Default for Config {
@@ -112,6 +115,7 @@ impl Default for Config {
             system_disk: SystemDiskPolicy::Accept,
             rate_limits: true,
             latency: Duration::ZERO,
+            clock_offset: SignedDuration::ZERO,
         }
     }
 }

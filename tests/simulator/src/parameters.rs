@@ -22,6 +22,9 @@ pub(crate) fn read(request: &HttpRequest) -> Result<(Map<String, Value>, Form), 
     if request.method == "GET" {
         return Ok((from_query(&request.query)?, Form::Query));
     }
+    if !request.query.is_empty() {
+        return Err(invalid("A POST takes its parameters in the body."));
+    }
     let content_type = request.header("content-type").unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
         return Err(invalid(
@@ -131,6 +134,26 @@ mod tests {
         let list = from_query(&query).unwrap().remove("Ids").unwrap();
         let expected: Vec<_> = (0..12).map(|n| format!("v{n}")).collect();
         assert_eq!(list, json!(expected));
+    }
+
+    #[test]
+    fn a_post_is_a_json_object_and_nothing_beside_it() {
+        let post = |query: &str, content_type: &str, body: &str| HttpRequest {
+            method: "POST".to_owned(),
+            query: query.to_owned(),
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: body.as_bytes().to_vec(),
+            ..HttpRequest::default()
+        };
+        assert!(read(&post("", "application/json; charset=utf-8", "{}")).is_ok());
+        for request in [
+            post("Limit=1", "application/json", "{}"),
+            post("", "application/x-www-form-urlencoded", "{}"),
+            post("", "application/json", ""),
+            post("", "application/json", "[]"),
+        ] {
+            assert_eq!(read(&request).unwrap_err().code, "InvalidParameter");
+        }
     }
 
     #[test]

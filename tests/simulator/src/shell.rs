@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +48,9 @@ impl Server {
     pub async fn start(config: Config) -> io::Result<ServerHandle> {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        let clock = Clock(config.clock_offset);
         let cloud = Arc::new(Mutex::new(Cloud::new(config)));
-        let task = tokio::spawn(accept(listener, Arc::clone(&cloud)));
+        let task = tokio::spawn(accept(listener, Arc::clone(&cloud), clock));
         Ok(ServerHandle {
             address,
             cloud,
@@ -88,18 +89,29 @@ impl Drop for ServerHandle {
     }
 }
 
+/// The cloud's clock: this machine's, shifted.
+#[derive(Debug, Clone, Copy)]
+struct Clock(SignedDuration);
+
+impl Clock {
+    fn now(self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.0).unwrap_or(now)
+    }
+}
+
 fn lock(cloud: &Mutex<Cloud>) -> MutexGuard<'_, Cloud> {
     cloud.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves connections; its end drops them all, since they live in its set.
-async fn accept(listener: TcpListener, cloud: Arc<Mutex<Cloud>>) {
+async fn accept(listener: TcpListener, cloud: Arc<Mutex<Cloud>>, clock: Clock) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(serve(stream, peer, Arc::clone(&cloud)));
+                    connections.spawn(serve(stream, peer, Arc::clone(&cloud), clock));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -111,10 +123,10 @@ async fn accept(listener: TcpListener, cloud: Arc<Mutex<Cloud>>) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, cloud: Arc<Mutex<Cloud>>) {
+async fn serve(stream: TcpStream, peer: SocketAddr, cloud: Arc<Mutex<Cloud>>, clock: Clock) {
     // Byte by byte must also mean packet by packet.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(request, peer, Arc::clone(&cloud)));
+    let service = service_fn(move |request| answer(request, peer, Arc::clone(&cloud), clock));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "connection ended early");
@@ -126,10 +138,11 @@ async fn answer(
     request: Request<Incoming>,
     peer: SocketAddr,
     cloud: Arc<Mutex<Cloud>>,
+    clock: Clock,
 ) -> Result<Response<PacedBody>, io::Error> {
     let request = receive(request).await?;
     if request.path.starts_with(admin::PREFIX) {
-        let now = Timestamp::now();
+        let now = clock.now();
         let local = peer.ip().to_canonical().is_loopback();
         let response = if local {
             admin::handle(&mut lock(&cloud), &request, now)
@@ -144,9 +157,9 @@ async fn answer(
     }
     if request.path != "/" {
         let body = serde_json::json!({"error": "the API answers on / only"});
-        return whole(&HttpResponse::json(404, &body, Timestamp::now()));
+        return whole(&HttpResponse::json(404, &body, clock.now()));
     }
-    let handling = lock(&cloud).handle(&request, Timestamp::now());
+    let handling = lock(&cloud).handle(&request, clock.now());
     tracing::debug!(
         action = request.header("x-tc-action"),
         delivery = ?handling.delivery,

@@ -121,63 +121,17 @@ impl Cloud {
         }
     }
 
-    /// The checks at the door, in our order: size, signature, product, version, action, region, rate.
+    /// The checks at the door, in our order: form, signature, product, version, action, region, rate.
     fn admit(&mut self, request: &HttpRequest, now: Timestamp) -> Result<Admitted, ApiError> {
-        let post = match request.method.as_str() {
-            "POST" => true,
-            "GET" => false,
-            _ => {
-                return Err(ApiError::new(
-                    "UnsupportedProtocol",
-                    "Only GET and POST are supported.",
-                ));
-            }
-        };
-        if request.query.len() > MAX_QUERY || request.body.len() > MAX_BODY {
-            return Err(ApiError::new(
-                "RequestSizeLimitExceeded",
-                "The request is too large.",
-            ));
-        }
+        check_form(request)?;
         let caller = authentication::verify(request, &self.config.accounts, now)?;
-        let header = |name: &'static str, field: &'static str| {
-            request.header(name).ok_or_else(|| ApiError::missing(field))
-        };
-        let version = match caller.service.as_str() {
-            "as" => "2018-04-19",
-            "cvm" => "2017-03-12",
-            _ => {
-                return Err(ApiError::new(
-                    "NoSuchProduct",
-                    "The service of the credential scope does not exist.",
-                ));
-            }
-        };
-        let name = header("x-tc-action", "Action")?;
-        if header("x-tc-version", "Version")? != version {
-            return Err(ApiError::new(
-                "NoSuchVersion",
-                "The version of the API does not exist.",
-            ));
-        }
-        let action = Action::find(&caller.service, name).ok_or_else(|| {
-            ApiError::new(
-                "InvalidAction",
-                "The action does not exist in this version.",
-            )
-        })?;
-        let region = header("x-tc-region", "Region")?;
+        let action = find_action(request, &caller.service)?;
+        let region = header(request, "x-tc-region", "Region")?;
         region::check(region, request.header("host").unwrap_or_default())?;
         if self.config.rate_limits {
             let limit = action.limit();
             self.rates
                 .count(&caller.owner, region, action.name(), limit, now)?;
-        }
-        if post && !request.query.is_empty() {
-            return Err(ApiError::new(
-                "InvalidParameter",
-                "A POST takes its parameters in the body.",
-            ));
         }
         Ok(Admitted {
             owner: caller.owner,
@@ -256,6 +210,54 @@ impl Cloud {
             self.journal.created_late(call.seq, done.created);
         }
     }
+}
+
+fn check_form(request: &HttpRequest) -> Result<(), ApiError> {
+    if !matches!(request.method.as_str(), "GET" | "POST") {
+        return Err(ApiError::new(
+            "UnsupportedProtocol",
+            "Only GET and POST are supported.",
+        ));
+    }
+    if request.query.len() > MAX_QUERY || request.body.len() > MAX_BODY {
+        return Err(ApiError::new(
+            "RequestSizeLimitExceeded",
+            "The request is too large.",
+        ));
+    }
+    Ok(())
+}
+
+/// The action that the headers name, in the version that its service has.
+fn find_action(request: &HttpRequest, service: &str) -> Result<Action, ApiError> {
+    let version = match service {
+        "as" => "2018-04-19",
+        "cvm" => "2017-03-12",
+        _ => {
+            return Err(ApiError::new(
+                "NoSuchProduct",
+                "The service of the credential scope does not exist.",
+            ));
+        }
+    };
+    let name = header(request, "x-tc-action", "Action")?;
+    if header(request, "x-tc-version", "Version")? != version {
+        return Err(ApiError::new(
+            "NoSuchVersion",
+            "The version of the API does not exist.",
+        ));
+    }
+    Action::find(service, name).ok_or_else(|| {
+        ApiError::new(
+            "InvalidAction",
+            "The action does not exist in this version.",
+        )
+    })
+}
+
+/// A header that must be there; the error calls it by the name of its common parameter.
+fn header<'a>(request: &'a HttpRequest, name: &str, field: &str) -> Result<&'a str, ApiError> {
+    request.header(name).ok_or_else(|| ApiError::missing(field))
 }
 
 /// The journal entry from what the request claims, before anything is checked.

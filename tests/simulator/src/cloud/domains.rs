@@ -36,14 +36,17 @@ impl Cloud {
                 "The filter is not valid.",
             ));
         }
-        let found = self
-            .listed(admitted)
-            .filter(|instance| ids.is_empty() || ids.contains(&instance.id.as_str()))
-            .filter_map(|instance| Some((&instance.id, instance.domain.as_ref()?)))
-            .map(|(id, domain)| {
-                json!({"InstanceId": id, "DomainName": domain, "PaiMateUrl": format!("https://{domain}:5523")})
-            });
-        Ok(page.answer("PaiInstanceSet", found.collect(), twists))
+        let found: Vec<(&str, &str)> = self
+            .listed(admitted, &ids)
+            .into_iter()
+            .filter_map(|instance| Some((instance.id.as_str(), instance.domain.as_deref()?)))
+            .collect();
+        Ok(
+            page.answer("PaiInstanceSet", found, twists, |(id, domain)| {
+                let page = format!("https://{domain}:5523");
+                json!({"InstanceId": id, "DomainName": domain, "PaiMateUrl": page})
+            }),
+        )
     }
 
     pub(super) fn preview(&mut self, parameters: &Map<String, Value>) -> Result<Done, ApiError> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Most ids in a call and most entries on a page (API pages).
 const MAX_IDS: usize = 100;
@@ -55,19 +56,25 @@ impl Page {
         })
     }
 
-    /// One page of `all` under the key `set`; beyond the end it is empty, with the true `TotalCount`.
-    pub(super) fn answer(&self, set: &str, all: Vec<Value>, twists: &Twists) -> Done {
-        let all = if twists.has(&Effect::Empty {}) {
-            Vec::new()
-        } else {
-            all
-        };
+    /// One page of `all` under the key `set`; beyond the end it is empty, with the true `TotalCount`. Only what is
+    /// on the page is turned into JSON: a page of ten thousand machines must not cost the time of all.
+    pub(super) fn answer<T>(
+        &self,
+        set: &str,
+        mut all: Vec<T>,
+        twists: &Twists,
+        show: impl FnMut(T) -> Value,
+    ) -> Done {
+        if twists.has(&Effect::Empty {}) {
+            all.clear();
+        }
         let total = all.len();
         let late = usize::from(twists.has(&Effect::ShiftPages {}) && self.offset > 0);
         let page: Vec<Value> = all
             .into_iter()
             .skip(self.offset.saturating_add(late))
             .take(self.limit)
+            .map(show)
             .collect();
         let fields = Map::from_iter([
             ("TotalCount".to_owned(), total.into()),
@@ -117,13 +124,23 @@ fn texts(list: Option<&Value>) -> Vec<&str> {
 }
 
 impl Cloud {
-    /// The caller's machines in the region that are listed yet, in the order of their creation.
-    pub(super) fn listed(&self, admitted: &Admitted) -> impl Iterator<Item = &Instance> {
-        self.instances.values().filter(|instance| {
+    /// The caller's machines in the region that are listed yet, in the order of their creation: those with one
+    /// of the ids, or all where there are none.
+    pub(super) fn listed(&self, admitted: &Admitted, ids: &[&str]) -> Vec<&Instance> {
+        let seen = |instance: &&Instance| {
             instance.owner == admitted.owner
                 && instance.region == admitted.region
                 && instance.visible_from <= self.time
-        })
+        };
+        if ids.is_empty() {
+            return self.instances.values().filter(seen).collect();
+        }
+        let ordinals: BTreeSet<&u64> = ids.iter().filter_map(|id| self.ordinals.get(*id)).collect();
+        ordinals
+            .into_iter()
+            .filter_map(|ordinal| self.instances.get(ordinal))
+            .filter(seen)
+            .collect()
     }
 
     pub(super) fn describe(
@@ -141,16 +158,11 @@ impl Cloud {
                 "`InstanceIds` and `Filters` exclude each other.",
             ));
         }
-        let matches = |instance: &&Instance| {
-            twists.has(&Effect::IgnoreFilter {})
-                || filters.iter().all(|filter| filter.matches(instance))
-        };
-        let found = self
-            .listed(admitted)
-            .filter(|instance| ids.is_empty() || ids.contains(&instance.id.as_str()))
-            .filter(matches)
-            .map(Instance::describe);
-        Ok(page.answer("InstanceSet", found.collect(), twists))
+        let mut found = self.listed(admitted, &ids);
+        if !twists.has(&Effect::IgnoreFilter {}) {
+            found.retain(|instance| filters.iter().all(|filter| filter.matches(instance)));
+        }
+        Ok(page.answer("InstanceSet", found, twists, Instance::describe))
     }
 }
 

@@ -48,12 +48,17 @@ pub fn service_of(action: &str) -> (&'static str, &'static str) {
 impl Client {
     /// A signed POST.
     pub fn post(&self, action: &str, parameters: &Value, now: Timestamp) -> HttpRequest {
+        self.post_bytes(action, parameters.to_string().into_bytes(), now)
+    }
+
+    /// A signed POST of any body.
+    pub fn post_bytes(&self, action: &str, body: Vec<u8>, now: Timestamp) -> HttpRequest {
         let content_type = "application/json";
         let request = HttpRequest {
             method: "POST".to_owned(),
             path: "/".to_owned(),
             headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
-            body: parameters.to_string().into_bytes(),
+            body,
             ..HttpRequest::default()
         };
         self.sign(request, action, true, now)

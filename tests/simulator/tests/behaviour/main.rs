@@ -15,6 +15,8 @@ mod listing;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod shell;

@@ -1,8 +1,8 @@
-//! The admin pages, through the pure function behind them.
+//! The admin pages, through the pure function behind them, and the seed.
 
-use crate::client::{World, minimal};
+use crate::client::{World, account, minimal};
 use serde_json::{Value, json};
-use tencentcloud_simulator::{HttpRequest, handle_admin};
+use tencentcloud_simulator::{Config, HttpRequest, handle_admin};
 
 fn ask(world: &mut World, method: &str, page: &str, body: &Value) -> (u16, Value) {
     let (path, query) = page.split_once('?').unwrap_or((page, ""));
@@ -137,4 +137,20 @@ fn a_reset_leaves_an_empty_cloud_that_gives_no_id_twice() {
     assert_eq!(world.cloud.calls(0).count(), 0);
     assert_eq!(world.billed(), 0);
     assert_ne!(world.buy("a.test"), before);
+}
+
+#[test]
+fn equal_seeds_give_equal_answers() {
+    let run = |seed| {
+        let mut world = World::with(Config {
+            seed,
+            ..Config::default().account(account())
+        });
+        (
+            world.call("CreatePaiInstance", &minimal("a.test")),
+            world.call("PreviewPaiDomainName", &json!({})),
+        )
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
 }

@@ -2,8 +2,9 @@
 //! against a hang, never expectations.
 
 use crate::client::{Client, account, minimal};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tencentcloud_simulator::{Config, Effect, HttpRequest, Rule, Server, ServerHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +21,11 @@ async fn start() -> ServerHandle {
 
 /// Everything the server sends before it closes the connection.
 async fn exchange(server: &ServerHandle, request: &HttpRequest) -> String {
+    exchange_with(server.address(), request).await
+}
+
+/// The same with a server of which only the address is known.
+pub async fn exchange_with(address: SocketAddr, request: &HttpRequest) -> String {
     let query = match request.query.as_str() {
         "" => String::new(),
         query => format!("?{query}"),
@@ -35,7 +41,7 @@ async fn exchange(server: &ServerHandle, request: &HttpRequest) -> String {
         request.path,
         request.body.len()
     );
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     stream.write_all(&request.body).await.unwrap();
     let mut answer = Vec::new();
@@ -180,6 +186,20 @@ async fn latency_delays_every_answer_and_changes_none() {
     };
     let server = Server::start(config).await.unwrap();
     assert!(create(&server).await.contains("InstanceIdSet"));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_shows_in_the_date_and_in_the_check() {
+    let config = Config {
+        clock_offset: SignedDuration::from_mins(10),
+        ..Config::default().account(account())
+    };
+    let server = Server::start(config).await.unwrap();
+    let refused = create(&server).await;
+    assert!(refused.contains("AuthFailure.SignatureExpire"), "{refused}");
+    let later = Timestamp::now() + SignedDuration::from_mins(10);
+    let request = Client::default().post("CreatePaiInstance", &minimal("a.test"), later);
+    assert!(exchange(&server, &request).await.contains("InstanceIdSet"));
 }
 
 #[tokio::test]

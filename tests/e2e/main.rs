@@ -1,0 +1,9 @@
+//! End to end, on real parts: kubectl and helm, etcd and kube-apiserver, the operator under the chart's service account, and
+//! the stand-in cloud. Few and real; the many small cases are tables elsewhere.
+//!
+//! Every scene logs at `trace` and ends with a search for planted secrets in the log, the metrics, the Events and the status.
+
+mod kill;
+mod page_example;
+mod scene;
+mod wrong_input;
