@@ -26,7 +26,7 @@ fn operator_rules() -> Vec<Value> {
                "verbs": ["get", "list", "watch", "update"]}),
         json!({"apiGroups": [group], "resources": ["paiinstances/status"], "verbs": ["update"]}),
         json!({"apiGroups": ["events.k8s.io"], "resources": ["events"],
-               "verbs": ["create", "patch"]}),
+               "verbs": ["create"]}),
     ]
 }
 

@@ -17,6 +17,18 @@ const SECRET_SCRIPT_BASE64: &str = "IyEvYmluL2Jhc2gKZXhwb3J0IExJQ0VOQ0U9cGxhbnRl
 /// Temporary credentials that the stand-in cloud knows beside the harness's own account.
 pub const TEMPORARY: (&str, &str, &str) = ("AKIDtemporary", "planted-temporary-key-7731", "planted-token-99182");
 
+/// Secrets that the operator may read by name beside its usual one; those of the credentials cases bear the cases' names.
+const READABLE_SECRETS: [&str; 8] = [
+    "login",
+    "script",
+    "other-credentials",
+    "secret-missing",
+    "key-missing",
+    "trailing-newline",
+    "wrong-secret-id",
+    "wrong-secret-key",
+];
+
 /// How long anything may take. Generous: it only matters when something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -33,7 +45,7 @@ impl Scene {
         simulator.push(format!("--account={id}:{key}:{token}"));
         let mut operator = vec!["--log-level=trace".to_owned()];
         operator.extend(operator_args.iter().map(ToString::to_string));
-        let names = ["login", "script", "other-credentials"].map(str::to_owned);
+        let names = READABLE_SECRETS.map(str::to_owned);
         let stack = Stack::start(Options {
             shared: true,
             simulator_args: simulator,

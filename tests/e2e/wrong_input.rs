@@ -55,24 +55,12 @@ impl Scene {
 fn credentials() {
     let scene = Scene::start(&[], &[]);
     let good = pai_harness::Account::default();
-    let other = |spec: &mut Value| spec["credentialsRef"]["name"] = json!("other-credentials");
-    let mend = |name: &str| {
-        scene.secret("other-credentials", &[("secretId", &good.id), ("secretKey", &good.key)]);
-        scene.look_again(name);
-        scene.assert_recovers(name);
-    };
-    let spoil = |data: &[(&str, &str)]| {
-        scene.kubectl(&["delete", "secret", "other-credentials", "--ignore-not-found"]);
-        if !data.is_empty() {
-            scene.secret("other-credentials", data);
-        }
-    };
     let trailing = format!("{}\n", good.key);
     let rows: &[(&str, &[(&str, &str)], Expected)] = &[
         (
             "secret-missing",
             &[],
-            Expected { reason: "CredentialsNotFound", stalled: true, words: &["There is no Secret", "kubectl create secret generic other-credentials"] },
+            Expected { reason: "CredentialsNotFound", stalled: true, words: &["There is no Secret", "kubectl create secret generic secret-missing"] },
         ),
         (
             "key-missing",
@@ -96,12 +84,15 @@ fn credentials() {
         ),
     ];
     for (name, data, expected) in rows {
-        // The operator may use a Secret again for some seconds: a name of its own for each case would need a Role of its own.
-        spoil(data);
-        std::thread::sleep(std::time::Duration::from_secs(6));
-        scene.instance(name, other);
+        // A Secret of its own for each: the operator uses what it read again for some seconds.
+        if !data.is_empty() {
+            scene.secret(name, data);
+        }
+        scene.instance(name, |spec| spec["credentialsRef"]["name"] = json!(name));
         scene.assert_says(name, expected);
-        mend(name);
+        scene.secret(name, &[("secretId", &good.id), ("secretKey", &good.key)]);
+        scene.look_again(name);
+        scene.assert_recovers(name);
     }
     scene.assert_no_secret_shown();
 }

@@ -66,7 +66,7 @@ subjects:
   verbs: [update]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{/* Secrets and ConfigMaps by name; an empty list of names gives no rule, since a rule without
