@@ -52,7 +52,7 @@ down: harness
 
 # The tests find their programs themselves: those that cargo builds for them.
 test: tools
-	env -u PAI_OPERATOR_BIN -u PAI_SIMULATOR_BIN cargo test --workspace --locked
+	env -u PAI_OPERATOR_BIN -u PAI_SIMULATOR_BIN cargo test --workspace --locked --no-fail-fast
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1
