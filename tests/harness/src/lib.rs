@@ -5,6 +5,11 @@
 //!
 //! Start reading at [`Stack`]; a test of the CRD alone takes [`ControlPlane`].
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the harness is synchronous and waits for real processes; the rule keeps the operator's time testable"
+)]
+
 mod controlplane;
 pub mod demo;
 mod error;

@@ -21,18 +21,28 @@ pub fn root() -> &'static Path {
     crate_folder.ancestors().nth(2).unwrap_or(crate_folder)
 }
 
-/// The operator's binary: `PAI_OPERATOR_BIN` if set; inside the root package's own tests the one
-/// that cargo just built for them; else built now.
+/// The operator's binary: `PAI_OPERATOR_BIN` if set; inside the root package's own tests the one that cargo built for
+/// them a moment ago; else built now.
 pub fn operator() -> Result<PathBuf, Error> {
-    given("PAI_OPERATOR_BIN")
-        .or_else(|| given("CARGO_BIN_EXE_pai-operator"))
-        .map_or_else(|| built("pai-operator", &OPERATOR), Ok)
+    if let Some(given) = given("PAI_OPERATOR_BIN") {
+        return Ok(given);
+    }
+    if std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == OPERATOR_PACKAGE) {
+        let beside = binary_folder()?.join(OPERATOR_PACKAGE);
+        if beside.is_file() {
+            return Ok(beside);
+        }
+    }
+    built(OPERATOR_PACKAGE, &OPERATOR)
 }
 
 /// The stand-in cloud's binary: `PAI_SIMULATOR_BIN` if set, else built now.
 pub fn simulator() -> Result<PathBuf, Error> {
     given("PAI_SIMULATOR_BIN").map_or_else(|| built("tencentcloud-simulator", &SIMULATOR), Ok)
 }
+
+/// The root package, whose integration tests never run without its binary: cargo builds both together.
+const OPERATOR_PACKAGE: &str = "pai-operator";
 
 static OPERATOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 static SIMULATOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
