@@ -37,12 +37,7 @@ pub struct RunOptions {
     #[arg(long, env = "PAI_OPERATOR_ENDPOINT_ROOT", default_value = DEFAULT_ROOT)]
     pub endpoint_root: String,
     /// Replaces the endpoint of `as` or `cvm`, in the form SERVICE=URL; may be given once for each.
-    #[arg(
-        long,
-        env = "PAI_OPERATOR_ENDPOINT",
-        value_name = "SERVICE=URL",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "PAI_OPERATOR_ENDPOINT", value_name = "SERVICE=URL", value_delimiter = ',')]
     pub endpoint: Vec<String>,
     /// Takes `http://` endpoints, for a stand-in cloud. Signed requests can then be read by anybody on the way.
     #[arg(long, env = "PAI_OPERATOR_ALLOW_INSECURE_ENDPOINTS")]
@@ -101,18 +96,16 @@ impl FromStr for Address {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let at = text
-            .parse()
-            .map_err(|_| format!("{text:?} must be an address and a port such as [::]:8080, or off"))?;
+        let at =
+            text.parse().map_err(|_| format!("{text:?} must be an address and a port such as [::]:8080, or off"))?;
         Ok(Self::At(at))
     }
 }
 
 /// A positive time span such as `90s` or `5m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} must be a time span such as 90s or 5m"))?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} must be a time span such as 90s or 5m"))?;
     Duration::try_from(span)
         .ok()
         .filter(|span| !span.is_zero())
@@ -126,9 +119,7 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 fn lease_duration(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
     if span < SHORTEST_LEASE {
-        return Err(format!(
-            "{text:?} must be at least 15s: a create is sent only while leadership outlasts 10 s"
-        ));
+        return Err(format!("{text:?} must be at least 15s: a create is sent only while leadership outlasts 10 s"));
     }
     Ok(span)
 }
@@ -161,9 +152,7 @@ mod tests {
     fn the_last_of_two_counts_and_lists_add_up() {
         let words =
             "pai-operator run --log-level info --log-level trace --endpoint as=https://a --endpoint cvm=https://b";
-        let Command::Run(options) = Cli::parse_from(words.split(' ')).command else {
-            panic!("not run")
-        };
+        let Command::Run(options) = Cli::parse_from(words.split(' ')).command else { panic!("not run") };
         assert_eq!(options.log_level, "trace");
         assert_eq!(options.endpoint, ["as=https://a", "cvm=https://b"]);
     }
@@ -171,21 +160,11 @@ mod tests {
     #[test]
     fn every_option_of_run_has_its_environment_variable() {
         let command = Cli::command();
-        let run = command
-            .get_subcommands()
-            .find(|command| command.get_name() == "run")
-            .unwrap();
-        for option in run
-            .get_arguments()
-            .filter(|option| option.get_id() != "help" && option.get_id() != "identity")
-        {
+        let run = command.get_subcommands().find(|command| command.get_name() == "run").unwrap();
+        for option in run.get_arguments().filter(|option| option.get_id() != "help" && option.get_id() != "identity") {
             let flag = option.get_long().unwrap();
             let expected = format!("PAI_OPERATOR_{}", flag.replace('-', "_").to_uppercase());
-            assert_eq!(
-                option.get_env().and_then(|name| name.to_str()),
-                Some(expected.as_str()),
-                "--{flag}"
-            );
+            assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(expected.as_str()), "--{flag}");
         }
     }
 }

@@ -29,22 +29,13 @@ enum Wall {
 impl Clock {
     /// The machine's clock, with randomness from the operating system.
     pub fn system() -> Self {
-        Self {
-            wall: Wall::System,
-            random: Arc::new(Mutex::new(fastrand::Rng::new())),
-        }
+        Self { wall: Wall::System, random: Arc::new(Mutex::new(fastrand::Rng::new())) }
     }
 
     /// A wall clock that starts at `base` and moves with the runtime's (paused) clock; randomness from `seed`.
     pub fn simulated(base: Timestamp, seed: u64) -> Self {
-        let wall = Wall::Simulated {
-            base,
-            origin: Instant::now(),
-        };
-        Self {
-            wall,
-            random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
-        }
+        let wall = Wall::Simulated { base, origin: Instant::now() };
+        Self { wall, random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))) }
     }
 
     /// The wall clock: for signatures, conditions and comparisons with the cloud's times.

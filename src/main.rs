@@ -13,11 +13,7 @@ fn main() -> ExitCode {
         Command::Crd => api::crd::yaml().map_err(|error| error.to_string()),
         Command::Version => Ok(format!("pai-operator {}\n", env!("CARGO_PKG_VERSION"))),
     };
-    match result.and_then(|text| {
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| error.to_string())
-    }) {
+    match result.and_then(|text| std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

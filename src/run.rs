@@ -71,16 +71,9 @@ pub enum Start {
 /// Runs the operator until a signal, or until leadership is lost. The exit code is zero only after a clean stop.
 pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
     logs::init(options.log_format, &options.log_level)?;
-    let endpoints = Endpoints::new(
-        &options.endpoint_root,
-        &options.endpoint,
-        options.allow_insecure_endpoints,
-    )?;
+    let endpoints = Endpoints::new(&options.endpoint_root, &options.endpoint, options.allow_insecure_endpoints)?;
     let clock = Clock::system();
-    let identity = options
-        .identity
-        .clone()
-        .unwrap_or_else(|| format!("pai-operator-{:016x}", clock.random()));
+    let identity = options.identity.clone().unwrap_or_else(|| format!("pai-operator-{:016x}", clock.random()));
     let (api, watch, own_namespace) = kubernetes_clients().await?;
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::default());
@@ -132,14 +125,7 @@ async fn supervise(
     let (stop_work, give_back) = (CancellationToken::new(), CancellationToken::new());
     let alive = Arc::clone(&health);
     let mut election = tokio::spawn(election.run(give_back.clone(), move || alive.heard_from_api()));
-    let work = tokio::spawn(work(
-        leadership,
-        Arc::clone(&context),
-        watch,
-        settings,
-        health,
-        stop_work.clone(),
-    ));
+    let work = tokio::spawn(work(leadership, Arc::clone(&context), watch, settings, health, stop_work.clone()));
     let stepdown = tokio::select! {
         biased;
         () = stop.cancelled() => None,
@@ -148,10 +134,7 @@ async fn supervise(
             Some(stepdown.unwrap_or(Stepdown::Lost))
         }
     };
-    info!(
-        purchases = context.purchases.len(),
-        "stopping: passes and purchases under way are finished first"
-    );
+    info!(purchases = context.purchases.len(), "stopping: passes and purchases under way are finished first");
     stop_work.cancel();
     let worked = work.await;
     context.purchases.close();
@@ -163,11 +146,7 @@ async fn supervise(
         None => election.await.unwrap_or(Stepdown::Lost),
     };
     info!(?stepdown, "stopped");
-    if stepdown == Stepdown::Released && worked.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if stepdown == Stepdown::Released && worked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Waits for leadership and then works until `stop`.
@@ -205,12 +184,8 @@ async fn kubernetes_clients() -> Result<(Client, Client, String), Start> {
 
 /// The namespace of the pod, or of the kubeconfig's context.
 fn own_namespace(config: &Config) -> String {
-    let in_pod = std::fs::read_to_string(Path::new(NAMESPACE_FILE))
-        .ok()
-        .map(|text| text.trim().to_owned());
-    in_pod
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| config.default_namespace.clone())
+    let in_pod = std::fs::read_to_string(Path::new(NAMESPACE_FILE)).ok().map(|text| text.trim().to_owned());
+    in_pod.filter(|text| !text.is_empty()).unwrap_or_else(|| config.default_namespace.clone())
 }
 
 fn cloud_client(endpoints: Endpoints) -> Result<tencent::Client, Start> {
@@ -243,11 +218,7 @@ async fn listen(address: Address, option: &'static str) -> Result<Option<TcpList
         Address::Off => Ok(None),
         Address::At(address) => {
             let listener = TcpListener::bind(address).await;
-            listener.map(Some).map_err(|source| Start::Listen {
-                address,
-                option,
-                source,
-            })
+            listener.map(Some).map_err(|source| Start::Listen { address, option, source })
         }
     }
 }

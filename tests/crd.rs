@@ -21,11 +21,8 @@ const COPIES: [&str; 2] = [
 ];
 
 /// Integers without bounds of their own: Kubernetes or the operator counts them, nobody types them.
-const COUNTERS: [&str; 3] = [
-    "status.observedGeneration",
-    "status.conditions[].observedGeneration",
-    "status.createAttempt.ordinal",
-];
+const COUNTERS: [&str; 3] =
+    ["status.observedGeneration", "status.conditions[].observedGeneration", "status.createAttempt.ordinal"];
 
 #[test]
 fn the_committed_files_are_what_the_code_gives() {
@@ -102,10 +99,7 @@ fn every_value_is_bounded() {
             }
             "array" => assert!(has("maxItems"), "the list {path} has no bound"),
             "integer" if COUNTERS.contains(&path.as_str()) => counters.push(path),
-            "integer" => assert!(
-                has("minimum") && has("maximum"),
-                "the number {path} is not bounded on both sides"
-            ),
+            "integer" => assert!(has("minimum") && has("maximum"), "the number {path} is not bounded on both sides"),
             _ => {}
         }
     }
@@ -124,19 +118,14 @@ fn every_field_is_described() {
         let text = schema["description"].as_str().unwrap_or_default();
         assert!(text.ends_with('.'), "{path} is described as {text:?}");
         let broken = text.split("\n\n").any(|paragraph| paragraph.contains('\n'));
-        assert!(
-            !broken,
-            "{path}: kubectl breaks the lines itself, the text must not: {text:?}"
-        );
+        assert!(!broken, "{path}: kubectl breaks the lines itself, the text must not: {text:?}");
     }
 }
 
 #[test]
 fn every_default_is_the_documented_one() {
-    let defaults: Vec<(String, Value)> = values()
-        .into_iter()
-        .filter_map(|(path, schema)| Some((path, schema.get("default")?.clone())))
-        .collect();
+    let defaults: Vec<(String, Value)> =
+        values().into_iter().filter_map(|(path, schema)| Some((path, schema.get("default")?.clone()))).collect();
     let expected = [
         ("spec.instanceChargePrepaid.renewFlag", json!("NOTIFY_AND_MANUAL_RENEW")),
         ("spec.instanceChargeType", json!("POSTPAID_BY_HOUR")),
@@ -224,22 +213,14 @@ fn crd_as_json() -> Value {
 fn values() -> Vec<(String, Value)> {
     let crd = crd_as_json();
     let mut found = Vec::new();
-    walk(
-        String::new(),
-        &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
-        &mut found,
-    );
+    walk(String::new(), &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
     assert!(found.len() > 60, "the walk found only {} values", found.len());
     found
 }
 
 fn walk(path: String, schema: &Value, found: &mut Vec<(String, Value)>) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let deeper = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let deeper = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         walk(deeper, property, found);
     }
     if let Some(items) = schema.get("items") {

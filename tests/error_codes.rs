@@ -35,10 +35,7 @@ fn row(line: &'static str) -> Row {
     };
     let actions = match applies_to {
         "common" => Action::ALL.to_vec(),
-        "AS" => Action::ALL
-            .into_iter()
-            .filter(|action| action.service() == Service::As)
-            .collect(),
+        "AS" => Action::ALL.into_iter().filter(|action| action.service() == Service::As).collect(),
         names => names.split(';').map(action).collect(),
     };
     let class = match class {
@@ -79,47 +76,19 @@ fn every_code_of_the_reference_has_its_class() {
 fn codes_beyond_the_reference_follow_their_family() {
     let rows = [
         (Action::DescribeInstances, "AuthFailure", Class::Credentials),
-        (
-            Action::DescribeInstances,
-            "UnauthorizedOperation.Brandnew",
-            Class::Credentials,
-        ),
-        (
-            Action::DescribeInstances,
-            "RequestLimitExceeded.Brandnew",
-            Class::Throttled,
-        ),
-        (
-            Action::DescribeInstances,
-            "RequestSizeLimitExceeded.Brandnew",
-            Class::Terminal,
-        ),
+        (Action::DescribeInstances, "UnauthorizedOperation.Brandnew", Class::Credentials),
+        (Action::DescribeInstances, "RequestLimitExceeded.Brandnew", Class::Throttled),
+        (Action::DescribeInstances, "RequestSizeLimitExceeded.Brandnew", Class::Terminal),
         (Action::DescribeInstances, "LimitExceeded.Brandnew", Class::SlowRetry),
-        (
-            Action::TerminateInstances,
-            "UnsupportedOperation.Brandnew",
-            Class::Terminal,
-        ),
-        (
-            Action::TerminateInstances,
-            "UnsupportedOperation.InstanceStateBrandnew",
-            Class::Terminal,
-        ),
-        (
-            Action::TerminateInstances,
-            "UnsupportedOperation.InstanceStateShutdown",
-            Class::WaitForState,
-        ),
+        (Action::TerminateInstances, "UnsupportedOperation.Brandnew", Class::Terminal),
+        (Action::TerminateInstances, "UnsupportedOperation.InstanceStateBrandnew", Class::Terminal),
+        (Action::TerminateInstances, "UnsupportedOperation.InstanceStateShutdown", Class::WaitForState),
         (Action::TerminateInstances, "OperationDenied.Brandnew", Class::SlowRetry),
         (Action::TerminateInstances, "Brandnew", Class::SlowRetry),
         (Action::TerminateInstances, "", Class::SlowRetry),
         (Action::TerminateInstances, "invalidparameter", Class::SlowRetry),
         (Action::CreatePaiInstance, "Brandnew", Class::UnknownOutcomeOnCreate),
-        (
-            Action::CreatePaiInstance,
-            "InternalServerError",
-            Class::UnknownOutcomeOnCreate,
-        ),
+        (Action::CreatePaiInstance, "InternalServerError", Class::UnknownOutcomeOnCreate),
         (Action::RenewInstances, "Brandnew", Class::UnknownOutcomeOnCreate),
     ];
     for (action, code, class) in rows {
@@ -128,61 +97,33 @@ fn codes_beyond_the_reference_follow_their_family() {
 }
 
 fn refused(code: &str) -> Result<Reply<CreatePaiInstanceReply>, CallError> {
-    let error = ApiError {
-        code: code.to_owned(),
-        message: String::new(),
-        request_id: None,
-    };
-    Err(CallError::Refused {
-        error,
-        cloud_time: None,
-    })
+    let error = ApiError { code: code.to_owned(), message: String::new(), request_id: None };
+    Err(CallError::Refused { error, cloud_time: None })
 }
 
 fn created(ids: &[&str]) -> Reply<CreatePaiInstanceReply> {
     let instance_ids = ids.iter().map(|&id| InstanceId::new(id)).collect();
-    Reply {
-        value: CreatePaiInstanceReply { instance_ids },
-        request_id: None,
-        cloud_time: None,
-        deprecated: None,
-    }
+    Reply { value: CreatePaiInstanceReply { instance_ids }, request_id: None, cloud_time: None, deprecated: None }
 }
 
 #[test]
 fn a_create_is_judged_by_the_first_certain_evidence() {
     let reason = String::new;
-    let ids = |ids: &[&str]| CreateVerdict::Created {
-        ids: ids.iter().map(|&id| InstanceId::new(id)).collect(),
-    };
+    let ids = |ids: &[&str]| CreateVerdict::Created { ids: ids.iter().map(|&id| InstanceId::new(id)).collect() };
     let rows = [
         ("an id", Ok(created(&["ins-1"])), ids(&["ins-1"])),
         ("two ids", Ok(created(&["ins-1", "ins-2"])), ids(&["ins-1", "ins-2"])),
         ("neither ids nor error", Ok(created(&[])), CreateVerdict::Unknown),
-        (
-            "not sent",
-            Err(CallError::NotSent { reason: reason() }),
-            CreateVerdict::NotSent,
-        ),
+        ("not sent", Err(CallError::NotSent { reason: reason() }), CreateVerdict::NotSent),
         (
             "our own limit",
-            Err(CallError::RateLimited {
-                retry_after: std::time::Duration::ZERO,
-            }),
+            Err(CallError::RateLimited { retry_after: std::time::Duration::ZERO }),
             CreateVerdict::NotSent,
         ),
-        (
-            "no answer",
-            Err(CallError::NoAnswer { reason: reason() }),
-            CreateVerdict::Unknown,
-        ),
+        ("no answer", Err(CallError::NoAnswer { reason: reason() }), CreateVerdict::Unknown),
         (
             "a gateway's answer",
-            Err(CallError::Garbled {
-                status: 502,
-                reason: reason(),
-                request_id: None,
-            }),
+            Err(CallError::Garbled { status: 502, reason: reason(), request_id: None }),
             CreateVerdict::Unknown,
         ),
     ];

@@ -47,12 +47,7 @@ struct Vector {
 
 fn vectors() -> Vec<Vector> {
     let path = std::env::var_os("PAI_SIGNATURE_VECTORS").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/fixtures/signature-vectors.json"
-            ))
-        },
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/signature-vectors.json")),
         PathBuf::from,
     );
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -75,17 +70,10 @@ impl Vector {
     }
 
     fn sign(&self) -> Signature {
-        let credentials = Credentials::new(
-            &self.secret_id,
-            self.secret_key.as_str().into(),
-            self.token.as_deref().map(Into::into),
-        );
+        let credentials =
+            Credentials::new(&self.secret_id, self.secret_key.as_str().into(), self.token.as_deref().map(Into::into));
         let credentials = credentials.unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        let payload = if self.unsigned_payload {
-            Payload::Unsigned
-        } else {
-            Payload::Signed(self.payload.as_bytes())
-        };
+        let payload = if self.unsigned_payload { Payload::Unsigned } else { Payload::Signed(self.payload.as_bytes()) };
         let parts = RequestParts {
             method: &self.method,
             query: &self.query_string,

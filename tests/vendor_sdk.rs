@@ -48,26 +48,18 @@ async fn the_vendors_sdk_works_unchanged() {
     .await
     .unwrap();
     let mut drive = Command::new(&python);
-    drive
-        .arg(here().join("drive.py"))
-        .arg(server.address().port().to_string());
+    drive.arg(here().join("drive.py")).arg(server.address().port().to_string());
     // The SDK would send loopback calls through a proxy of the environment.
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         drive.env_remove(name);
     }
-    let output = tokio::task::spawn_blocking(move || drive.output())
-        .await
-        .unwrap()
-        .unwrap();
+    let output = tokio::task::spawn_blocking(move || drive.output()).await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().collect();
     for case in CASES {
         let expected = format!("case {case} ok");
-        assert!(
-            lines.contains(&expected.as_str()),
-            "{case} did not pass\n{text}{errors}"
-        );
+        assert!(lines.contains(&expected.as_str()), "{case} did not pass\n{text}{errors}");
     }
     assert_eq!(lines.len(), CASES.len(), "cases not named here:\n{text}");
     assert!(output.status.success(), "{text}{errors}");
@@ -98,24 +90,13 @@ fn sdk_python() -> PathBuf {
     let python = venv.join("bin/python");
     let complete = venv.join("complete");
     if !complete.exists() {
-        progress(&format!(
-            "installing the vendor's SDK once (about a minute) into {}",
-            venv.display()
-        ));
+        progress(&format!("installing the vendor's SDK once (about a minute) into {}", venv.display()));
         let install = "cannot install the vendor's SDK: is the package index reachable?";
         let clear: [&OsStr; 4] = ["-m".as_ref(), "venv".as_ref(), "--clear".as_ref(), venv.as_ref()];
         run(Command::new("python3").args(clear), "cannot make a virtual environment");
         run(
             Command::new(&python)
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--require-hashes",
-                    "--only-binary",
-                    ":all:",
-                    "-r",
-                ])
+                .args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "-r"])
                 .arg(&requirements),
             install,
         );
@@ -132,11 +113,7 @@ fn progress(text: &str) {
 
 /// The project's cache outside `target/`.
 fn cache() -> PathBuf {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("PAI_OPERATOR_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("pai-operator")))
         .or_else(|| set("HOME").map(|home| home.join(".cache/pai-operator")))

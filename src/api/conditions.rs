@@ -179,44 +179,12 @@ mod tests {
     #[test]
     fn the_transition_time_moves_only_with_the_status() {
         let mut conditions = Vec::new();
-        assert!(set(
-            &mut conditions,
-            ConditionType::Ready,
-            false,
-            "Provisioning",
-            "a",
-            Some(1),
-            at(10)
-        ));
-        assert!(set(
-            &mut conditions,
-            ConditionType::Ready,
-            false,
-            "OutOfStock",
-            "b",
-            Some(1),
-            at(20)
-        ));
+        assert!(set(&mut conditions, ConditionType::Ready, false, "Provisioning", "a", Some(1), at(10)));
+        assert!(set(&mut conditions, ConditionType::Ready, false, "OutOfStock", "b", Some(1), at(20)));
         assert_eq!(conditions[0].last_transition_time, Time(at(10)));
-        assert!(set(
-            &mut conditions,
-            ConditionType::Ready,
-            true,
-            "Available",
-            "b",
-            Some(1),
-            at(30)
-        ));
+        assert!(set(&mut conditions, ConditionType::Ready, true, "Available", "b", Some(1), at(30)));
         assert_eq!(conditions[0].last_transition_time, Time(at(30)));
-        assert!(!set(
-            &mut conditions,
-            ConditionType::Ready,
-            true,
-            "Available",
-            "b",
-            Some(1),
-            at(40)
-        ));
+        assert!(!set(&mut conditions, ConditionType::Ready, true, "Available", "b", Some(1), at(40)));
         assert_eq!(conditions.len(), 1);
     }
 
@@ -231,15 +199,7 @@ mod tests {
     fn clearing_says_whether_it_was_there() {
         let mut conditions = Vec::new();
         assert!(!clear(&mut conditions, ConditionType::Stalled));
-        set(
-            &mut conditions,
-            ConditionType::Stalled,
-            true,
-            "InvalidSpec",
-            "",
-            None,
-            at(1),
-        );
+        set(&mut conditions, ConditionType::Stalled, true, "InvalidSpec", "", None, at(1));
         assert!(clear(&mut conditions, ConditionType::Stalled));
         assert!(conditions.is_empty());
     }

@@ -36,44 +36,14 @@ const COLUMNS: &[Column] = &[
         r#".status.conditions[?(@.type=="Ready")].status"#,
         "Whether the machine runs and has its address",
     ),
-    (
-        "Reason",
-        "string",
-        0,
-        r#".status.conditions[?(@.type=="Ready")].reason"#,
-        "Why it is ready or not",
-    ),
-    (
-        "State",
-        "string",
-        0,
-        ".status.instances[0].state",
-        "State of the machine in the cloud's own word",
-    ),
+    ("Reason", "string", 0, r#".status.conditions[?(@.type=="Ready")].reason"#, "Why it is ready or not"),
+    ("State", "string", 0, ".status.instances[0].state", "State of the machine in the cloud's own word"),
     ("Instance", "string", 0, ".status.instanceIds[0]", "Id of the machine"),
     ("Domain", "string", 0, ".spec.domainName", "Domain name"),
     ("Region", "string", 1, ".spec.region", "Region"),
-    (
-        "Type",
-        "string",
-        1,
-        ".status.instances[0].instanceType",
-        "Instance type that was taken",
-    ),
-    (
-        "Address",
-        "string",
-        1,
-        ".status.instances[0].publicIpAddresses[0]",
-        "Public address",
-    ),
-    (
-        "Message",
-        "string",
-        1,
-        r#".status.conditions[?(@.type=="Ready")].message"#,
-        "What happened and what to do",
-    ),
+    ("Type", "string", 1, ".status.instances[0].instanceType", "Instance type that was taken"),
+    ("Address", "string", 1, ".status.instances[0].publicIpAddresses[0]", "Public address"),
+    ("Message", "string", 1, r#".status.conditions[?(@.type=="Ready")].message"#, "What happened and what to do"),
     ("Age", "date", 0, ".metadata.creationTimestamp", "Age of the object"),
 ];
 
@@ -86,9 +56,7 @@ pub fn crd() -> Result<CustomResourceDefinition, BuildCrd> {
             json!({ "name": name, "type": kind, "priority": priority, "jsonPath": path, "description": description })
         })
         .collect();
-    let version = crd
-        .pointer_mut("/spec/versions/0")
-        .ok_or_else(|| BuildCrd::NoSuchPlace("versions[0]".to_owned()))?;
+    let version = crd.pointer_mut("/spec/versions/0").ok_or_else(|| BuildCrd::NoSuchPlace("versions[0]".to_owned()))?;
     insert(version, "additionalPrinterColumns", json!(columns));
     let schema = crd
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
@@ -143,10 +111,7 @@ fn tidy(schema: &mut Value) {
 
 /// The text with the line breaks inside its paragraphs replaced by blanks.
 fn unwrapped(text: &str) -> String {
-    let paragraphs: Vec<String> = text
-        .split("\n\n")
-        .map(|paragraph| paragraph.replace('\n', " "))
-        .collect();
+    let paragraphs: Vec<String> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
     paragraphs.join("\n\n")
 }
 
@@ -155,10 +120,7 @@ fn complete_status(schema: &mut Value) -> Result<(), BuildCrd> {
     let status = property(schema, &["status"])?;
     insert(status, "default", json!({ "observedGeneration": -1 }));
     let instances = property(schema, &["status", "instances"])?;
-    merge(
-        instances,
-        json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"] }),
-    );
+    merge(instances, json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"] }));
     let conditions = property(schema, &["status", "conditions"])?;
     merge(
         conditions,
@@ -181,12 +143,8 @@ fn complete_status(schema: &mut Value) -> Result<(), BuildCrd> {
 
 /// The schema of the property at `path`, from the root of the object.
 fn property<'a>(schema: &'a mut Value, path: &[&str]) -> Result<&'a mut Value, BuildCrd> {
-    let pointer = path
-        .iter()
-        .fold(String::new(), |pointer, name| pointer + "/properties/" + name);
-    schema
-        .pointer_mut(&pointer)
-        .ok_or_else(|| BuildCrd::NoSuchPlace(path.join(".")))
+    let pointer = path.iter().fold(String::new(), |pointer, name| pointer + "/properties/" + name);
+    schema.pointer_mut(&pointer).ok_or_else(|| BuildCrd::NoSuchPlace(path.join(".")))
 }
 
 fn insert(place: &mut Value, key: &str, value: Value) {

@@ -86,12 +86,7 @@ fn unique(field: &str) -> Rule {
 }
 
 fn on(at: &'static [&'static str], field_path: &str, rule: &str, message: &str) -> Rule {
-    Rule {
-        at,
-        field_path: field_path.to_owned(),
-        rule: rule.to_owned(),
-        message: message.to_owned(),
-    }
+    Rule { at, field_path: field_path.to_owned(), rule: rule.to_owned(), message: message.to_owned() }
 }
 
 fn spec_rules() -> Vec<Rule> {

@@ -75,10 +75,7 @@ pub struct PaiInstanceSpec {
     /// Display name of the machine (`InstanceName`), at most 60 bytes of UTF-8. Leave it out and the operator gives a name that
     /// nobody else has, by which it finds its machine again after any failure; with a name of your own that proof is weaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 60),
-        regex(pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$")
-    )]
+    #[schemars(length(min = 1, max = 60), regex(pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"))]
     pub instance_name: Option<String>,
 
     /// Instance types (`InstanceTypes`), for example `S4.SMALL2`, tried in this order.
@@ -234,10 +231,7 @@ pub struct LoginSettings {
     pub password_secret_ref: Option<KeyRef>,
     /// Key pair (`KeyIds`), for example `skey-hrqqwd2f`; the cloud takes one. Not for Windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(min = 1, max = 1),
-        inner(length(min = 6, max = 37), regex(pattern = r"^skey-[a-z0-9]{1,32}$"))
-    )]
+    #[schemars(length(min = 1, max = 1), inner(length(min = 6, max = 37), regex(pattern = r"^skey-[a-z0-9]{1,32}$")))]
     pub key_ids: Vec<String>,
     /// Keep the login of the image (`KeepImageLogin`); only for custom, shared or imported images. Leave it out instead of
     /// setting it to false.

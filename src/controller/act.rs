@@ -51,11 +51,7 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
     match step {
         Step::AddFinalizer => {
             let mut object = seen.object.clone();
-            object
-                .metadata
-                .finalizers
-                .get_or_insert_default()
-                .push(FINALIZER.to_owned());
+            object.metadata.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
             replace(api, &object).await?;
             Ok(Outcome::Again(Duration::ZERO))
         }
@@ -67,11 +63,7 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
         Step::Terminate { id, only_once } => terminate(context, api, seen, &id, only_once).await,
         Step::RemoveFinalizer { farewell } => {
             let mut object = seen.object.clone();
-            object
-                .metadata
-                .finalizers
-                .get_or_insert_default()
-                .retain(|name| name != FINALIZER);
+            object.metadata.finalizers.get_or_insert_default().retain(|name| name != FINALIZER);
             say_farewell(context, seen, &farewell).await;
             replace(api, &object).await?;
             context.memory.forget(seen.uid());
@@ -89,10 +81,7 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
 
 async fn replace(api: &Api<PaiInstance>, object: &PaiInstance) -> Result<(), Act> {
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match api.replace(name, &params, object).await {
         Ok(_) => Ok(()),
         // Taking the last finalizer away deletes the object, so a repeated removal finds nothing.
@@ -122,12 +111,7 @@ async fn close_attempt(
         attempt.reason = Some(why.to_owned());
         if attempt.state == AttemptState::Uncertain {
             let report = super::decide::outcome_unknown(attempt, seen.deleting());
-            record::apply(
-                &report,
-                &mut status,
-                seen.object.metadata.generation,
-                context.clock.now(),
-            );
+            record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
         }
     }
     record::write(context, api, &seen.object, status).await?;
@@ -144,10 +128,7 @@ async fn start_over(context: &Context, api: &Api<PaiInstance>, seen: &Observed) 
     status.request_id = None;
     record::write(context, api, &seen.object, status).await?;
     context.memory.update(seen.uid(), |known| {
-        *known = Recollection {
-            last_answer: known.last_answer.take(),
-            ..Recollection::default()
-        }
+        *known = Recollection { last_answer: known.last_answer.take(), ..Recollection::default() }
     });
     Ok(Outcome::Again(Duration::ZERO))
 }
@@ -162,30 +143,15 @@ async fn terminate(
     let account = match &seen.account {
         Ok(account) => account,
         Err(problem) => {
-            return Ok(Outcome::Report(Report::problem(
-                problem,
-                Retry::of(problem.reason).look_again(),
-            )));
+            return Ok(Outcome::Report(Report::problem(problem, Retry::of(problem.reason).look_again())));
         }
     };
-    let marked = if only_once {
-        Some(mark_termination(context, api, seen, id).await?)
-    } else {
-        None
-    };
-    let result = context
-        .cloud
-        .terminate_instance(account, &InstanceId::new(id), context.clock.now())
-        .await;
+    let marked = if only_once { Some(mark_termination(context, api, seen, id).await?) } else { None };
+    let result = context.cloud.terminate_instance(account, &InstanceId::new(id), context.clock.now()).await;
     context.metrics.terminated(&result);
     match result {
         Ok(reply) => {
-            info!(
-                uid = seen.uid(),
-                id,
-                request_id = reply.request_id,
-                "termination accepted"
-            );
+            info!(uid = seen.uid(), id, request_id = reply.request_id, "termination accepted");
             let now = context.clock.now();
             context.memory.update(seen.uid(), |known| {
                 known.terminated_at.insert(id.to_owned(), now);
@@ -260,11 +226,9 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
     let ids = seen.status.instance_ids.join(", ");
     let (kind, reason, note) = match farewell {
         Farewell::NoInstance => return,
-        Farewell::Terminated => (
-            EventKind::Normal,
-            "Terminated",
-            format!("{ids}: terminated; nothing is billed any more."),
-        ),
+        Farewell::Terminated => {
+            (EventKind::Normal, "Terminated", format!("{ids}: terminated; nothing is billed any more."))
+        }
         Farewell::Recycled => (
             EventKind::Normal,
             "Recycled",

@@ -24,10 +24,7 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     if let Some(holder) = context.objects.holder_of(id, seen.uid()) {
         let text =
             format!("The machine {id} belongs to the PaiInstance {holder}: it is not adopted and nothing is bought.");
-        return Ok(Outcome::Report(Report::problem(
-            &Problem::new(Reason::DomainTaken, text),
-            Duration::from_secs(60),
-        )));
+        return Ok(Outcome::Report(Report::problem(&Problem::new(Reason::DomainTaken, text), Duration::from_secs(60))));
     }
     let adopted_by = adopted_by(seen, id);
     let mut status = seen.status.clone();
@@ -42,10 +39,7 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     record::write(context, api, &seen.object, status).await?;
     info!(uid = seen.uid(), id, ?adopted_by, "found the machine of this object");
     let (reason, note) = match adopted_by {
-        None => (
-            "Found",
-            format!("{id} was bought for this object, which had not learned of it: it is recorded now."),
-        ),
+        None => ("Found", format!("{id} was bought for this object, which had not learned of it: it is recorded now.")),
         Some(_) => (
             "Adopted",
             format!(
@@ -53,10 +47,7 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
             ),
         ),
     };
-    context
-        .events
-        .publish(&seen.object, EventKind::Normal, reason, &note)
-        .await;
+    context.events.publish(&seen.object, EventKind::Normal, reason, &note).await;
     context.memory.update(seen.uid(), |known| {
         known.empty_rounds = None;
         known.hold = None;
@@ -71,11 +62,7 @@ fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>
     }
     if !status.instance_ids.iter().any(|known| known == id) {
         status.instance_ids.push(id.to_owned());
-        status.instances.push(InstanceStatus {
-            id: id.to_owned(),
-            adopted_by,
-            ..InstanceStatus::default()
-        });
+        status.instances.push(InstanceStatus { id: id.to_owned(), adopted_by, ..InstanceStatus::default() });
     }
 }
 

@@ -75,14 +75,9 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     let signed = match context.cloud.prepare_create(account, &request, attempt.signed_at) {
         Ok(signed) => signed,
         Err(error) => {
-            let problem = Problem::new(
-                Reason::InvalidSpec,
-                format!("Nothing was sent: the request cannot be built: {error}."),
-            );
-            return Ok(Outcome::Report(Report::problem(
-                &problem,
-                Retry::WhenEdited.look_again(),
-            )));
+            let problem =
+                Problem::new(Reason::InvalidSpec, format!("Nothing was sent: the request cannot be built: {error}."));
+            return Ok(Outcome::Report(Report::problem(&problem, Retry::WhenEdited.look_again())));
         }
     };
     let purchase = Purchase {
@@ -95,9 +90,7 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
         signed_at,
     };
     write_intent(context, api, seen, &purchase).await?;
-    let task = context
-        .purchases
-        .spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
+    let task = context.purchases.spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
     match task.await {
         Ok(next) => Ok(Outcome::Again(next)),
         // The task panicked or the runtime is going down; the attempt stands in the status and is recovered from there.
@@ -112,11 +105,7 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
     let (instance_name, name_origin) = instance_name(&seen.object);
     CreateAttempt {
         id: format!("{:016x}", context.clock.random()),
-        ordinal: seen
-            .status
-            .create_attempt
-            .as_ref()
-            .map_or(1, |last| last.ordinal.saturating_add(1)),
+        ordinal: seen.status.create_attempt.as_ref().map_or(1, |last| last.ordinal.saturating_add(1)),
         state: AttemptState::Sending,
         signed_at: whole_seconds(context.clock.now()),
         secret_id: account.credentials.secret_id.to_string(),
@@ -202,11 +191,7 @@ async fn buy(
     // The log is the second place where the ids stand, in case the API server never takes them.
     let ids: Vec<&str> = closed.ids.iter().map(InstanceId::as_str).collect();
     info!(uid = purchase.uid, attempt = purchase.attempt.id, state = ?closed.state, ?ids, request_id = closed.request_id, "create answered");
-    if closed
-        .problem
-        .as_ref()
-        .is_some_and(|problem| problem.reason == Reason::CredentialsInvalid)
-    {
+    if closed.problem.as_ref().is_some_and(|problem| problem.reason == Reason::CredentialsInvalid) {
         context.credentials.drop_cached(&account.credentials.secret_id);
     }
     let next = remember(&context, &purchase, &closed);
@@ -246,18 +231,9 @@ impl Closed {
             Ok(reply) => reply.request_id.clone(),
             Err(error) => error.request_id().map(str::to_owned),
         };
-        let open = |state| Self {
-            state,
-            ids: Vec::new(),
-            request_id,
-            reason: None,
-            problem: None,
-        };
+        let open = |state| Self { state, ids: Vec::new(), request_id, reason: None, problem: None };
         match (create_verdict(result), result) {
-            (CreateVerdict::Created { ids }, _) => Self {
-                ids,
-                ..open(AttemptState::Created)
-            },
+            (CreateVerdict::Created { ids }, _) => Self { ids, ..open(AttemptState::Created) },
             (CreateVerdict::NotSent, Err(error)) => Self::not_sent(&error.to_string()),
             (
                 CreateVerdict::RefusedAtTheDoor(_) | CreateVerdict::RefusedByBusiness,
@@ -267,10 +243,7 @@ impl Closed {
                 problem: Some(Problem::refused_create(error, &purchase.spec)),
                 ..open(AttemptState::Rejected)
             },
-            (_, Err(error)) => Self {
-                reason: Some(error.to_string()),
-                ..open(AttemptState::Uncertain)
-            },
+            (_, Err(error)) => Self { reason: Some(error.to_string()), ..open(AttemptState::Uncertain) },
             (_, Ok(_)) => Self {
                 reason: Some("the answer held neither ids nor an error".to_owned()),
                 ..open(AttemptState::Uncertain)
@@ -283,18 +256,12 @@ impl Closed {
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
         attempt.request_id.clone_from(&self.request_id);
-        attempt.reason = self
-            .reason
-            .as_deref()
-            .map(|reason| cut_to_bytes(reason, 1024).to_owned());
+        attempt.reason = self.reason.as_deref().map(|reason| cut_to_bytes(reason, 1024).to_owned());
         let report = self.report(&attempt);
         status.create_attempt = Some(attempt);
         for id in self.ids.iter().map(InstanceId::to_string) {
             if !status.instance_ids.contains(&id) {
-                status.instances.push(InstanceStatus {
-                    id: id.clone(),
-                    ..InstanceStatus::default()
-                });
+                status.instances.push(InstanceStatus { id: id.clone(), ..InstanceStatus::default() });
                 status.instance_ids.push(id);
             }
         }
@@ -308,10 +275,7 @@ impl Closed {
         match (&self.state, &self.problem) {
             (AttemptState::Created, _) => {
                 let ids: Vec<&str> = self.ids.iter().map(InstanceId::as_str).collect();
-                let text = format!(
-                    "{} is bought and billed from now on; waiting until it runs.",
-                    ids.join(", ")
-                );
+                let text = format!("{} is bought and billed from now on; waiting until it runs.", ids.join(", "));
                 Report::progressing(Reason::Provisioning, text, FRESH)
             }
             (_, Some(problem)) => Report::problem(problem, FRESH),
@@ -334,10 +298,7 @@ fn remember(context: &Context, purchase: &Purchase, closed: &Closed) -> Duration
         known.failures = known.failures.saturating_add(1);
         let retry = Retry::of(problem.reason);
         let delay = context.clock.jittered(retry.create_delay(known.failures));
-        known.hold = Some(Hold {
-            until: context.clock.now() + delay,
-            inputs: purchase.inputs.clone(),
-        });
+        known.hold = Some(Hold { until: context.clock.now() + delay, inputs: purchase.inputs.clone() });
         next = delay.min(retry.look_again());
     });
     next

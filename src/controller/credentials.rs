@@ -84,8 +84,7 @@ impl CredentialsReader {
 
     /// Makes the next read of these credentials a real one: the cloud refused them.
     pub fn drop_cached(&self, secret_id: &SecretId) {
-        self.locked()
-            .retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
+        self.locked().retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), (Found, Instant)>> {
@@ -122,10 +121,7 @@ fn parse(name: &str, secret: &Secret) -> Result<Found, Problem> {
             ),
         )
     })?;
-    Ok(Found {
-        credentials,
-        version: secret.metadata.resource_version.clone(),
-    })
+    Ok(Found { credentials, version: secret.metadata.resource_version.clone() })
 }
 
 /// One key of the Secret: there, not empty, and without the slips of an editor or of `echo`, each of which is named.
@@ -168,19 +164,16 @@ mod tests {
 
     fn secret(pairs: &[(&str, &[u8])]) -> Secret {
         Secret {
-            data: Some(
-                pairs
-                    .iter()
-                    .map(|(k, v)| ((*k).to_owned(), ByteString(v.to_vec())))
-                    .collect(),
-            ),
+            data: Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.to_vec()))).collect()),
             ..Secret::default()
         }
     }
 
+    type Row<'a> = (&'a [(&'a str, &'a [u8])], Reason, &'a str);
+
     #[test]
     fn every_fault_of_a_secret_is_named() {
-        let rows: &[(&[(&str, &[u8])], Reason, &str)] = &[
+        let rows: &[Row<'_>] = &[
             (&[("secretKey", b"k")], Reason::CredentialsNotFound, "no key secretId"),
             (&[("secretId", b"i")], Reason::CredentialsNotFound, "no key secretKey"),
             (
@@ -193,21 +186,9 @@ mod tests {
                 Reason::CredentialsInvalid,
                 "secretId of the Secret s ends with a line break",
             ),
-            (
-                &[("secretId", b"i"), ("secretKey", b" k")],
-                Reason::CredentialsInvalid,
-                "begins with white space",
-            ),
-            (
-                &[("secretId", b"i"), ("secretKey", b"k ")],
-                Reason::CredentialsInvalid,
-                "ends with white space",
-            ),
-            (
-                &[("secretId", b"i"), ("secretKey", b"k\xff")],
-                Reason::CredentialsInvalid,
-                "not ASCII",
-            ),
+            (&[("secretId", b"i"), ("secretKey", b" k")], Reason::CredentialsInvalid, "begins with white space"),
+            (&[("secretId", b"i"), ("secretKey", b"k ")], Reason::CredentialsInvalid, "ends with white space"),
+            (&[("secretId", b"i"), ("secretKey", b"k\xff")], Reason::CredentialsInvalid, "not ASCII"),
             (
                 &[("secretId", b"i"), ("secretKey", b"k"), ("token", b"")],
                 Reason::CredentialsNotFound,
@@ -223,11 +204,7 @@ mod tests {
 
     #[test]
     fn a_good_secret_is_read() {
-        let found = parse(
-            "s",
-            &secret(&[("secretId", b"AKID"), ("secretKey", b"k"), ("token", b"t")]),
-        )
-        .unwrap();
+        let found = parse("s", &secret(&[("secretId", b"AKID"), ("secretKey", b"k"), ("token", b"t")])).unwrap();
         assert_eq!(found.credentials.secret_id.to_string(), "AKID");
         assert!(found.credentials.token.is_some());
     }

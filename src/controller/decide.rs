@@ -139,11 +139,7 @@ impl Report {
 
     /// Something is wrong: a person must act, or it is tried again, as the reason says.
     pub fn problem(problem: &Problem, next: Duration) -> Self {
-        let standing = if problem.reason.needs_a_person() {
-            Standing::NeedsPerson
-        } else {
-            Standing::Retrying
-        };
+        let standing = if problem.reason.needs_a_person() { Standing::NeedsPerson } else { Standing::Retrying };
         Self {
             ready: Readiness::NotReady,
             reason: problem.reason,
@@ -155,11 +151,9 @@ impl Report {
     }
 
     /// The same, and a person must act.
+    #[must_use]
     pub fn stalled(self) -> Self {
-        Self {
-            standing: Standing::NeedsPerson,
-            ..self
-        }
+        Self { standing: Standing::NeedsPerson, ..self }
     }
 
     /// A person has stopped all cloud writes.
@@ -202,10 +196,9 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
 fn open_attempt(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step {
     match (&attempt.state, seen.ownership) {
         (AttemptState::Sending, Ownership::InFlight) => Step::Wait(Duration::from_secs(5)),
-        (AttemptState::Sending, Ownership::NeverSent) => Step::CloseAttempt {
-            state: AttemptState::Rejected,
-            why: "NotSent".to_owned(),
-        },
+        (AttemptState::Sending, Ownership::NeverSent) => {
+            Step::CloseAttempt { state: AttemptState::Rejected, why: "NotSent".to_owned() }
+        }
         (AttemptState::Sending, Ownership::Foreign) => Step::CloseAttempt {
             state: AttemptState::Uncertain,
             why: "the operator stopped while the request was on its way".to_owned(),
@@ -217,10 +210,7 @@ fn open_attempt(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Ste
 /// The report on an attempt whose outcome nobody knows.
 pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
     let deletion = if deleting { " The deletion waits for it." } else { "" };
-    let why = attempt
-        .reason
-        .as_deref()
-        .unwrap_or("the operator stopped while the request was on its way");
+    let why = attempt.reason.as_deref().unwrap_or("the operator stopped while the request was on its way");
     Report {
         ready: Readiness::NotReady,
         reason: Reason::OutcomeUnknown,
@@ -230,11 +220,7 @@ pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
             attempt.signed_at,
             attempt.instance_name,
             attempt.region,
-            attempt
-                .request_id
-                .as_deref()
-                .map(|id| format!(" RequestId {id}"))
-                .unwrap_or_default()
+            attempt.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default()
         ),
         standing: Standing::Retrying,
         synced: Synced::Error,
@@ -248,11 +234,8 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         let text = "Paused: nothing is created until the annotation pai.tencentcloud.io/paused is removed.";
         return Step::Report(Report::paused(Reason::Provisioning, text));
     }
-    if let Some(attempt) = seen
-        .status
-        .create_attempt
-        .as_ref()
-        .filter(|attempt| attempt.state == AttemptState::Abandoned)
+    if let Some(attempt) =
+        seen.status.create_attempt.as_ref().filter(|attempt| attempt.state == AttemptState::Abandoned)
     {
         return abandoned(seen, attempt);
     }
@@ -260,10 +243,7 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         let text = format!(
             "The PaiInstance {rival} has the same domain in the same region and came first: no call is made for this one. Delete one of the two."
         );
-        return Step::Report(Report::problem(
-            &Problem::new(Reason::DomainConflict, text),
-            Duration::from_secs(60),
-        ));
+        return Step::Report(Report::problem(&Problem::new(Reason::DomainConflict, text), Duration::from_secs(60)));
     }
     if let Err(problem) = &seen.account {
         return Step::Report(Report::problem(problem, Retry::of(problem.reason).look_again()));
@@ -292,11 +272,8 @@ fn looked_up(seen: &Observed, now: Timestamp) -> Step {
     let found = match &seen.lookup {
         None => return Step::LookUp,
         Some(Err(problem)) => {
-            let next = if problem.reason.needs_a_person() {
-                Retry::of(problem.reason).look_again()
-            } else {
-                LOOK_AGAIN
-            };
+            let next =
+                if problem.reason.needs_a_person() { Retry::of(problem.reason).look_again() } else { LOOK_AGAIN };
             return Step::Report(Report::problem(problem, next));
         }
         Some(Ok(found)) if now >= found.begun_at + FRESH_FOR => return Step::LookUp,
@@ -313,10 +290,7 @@ fn looked_up(seen: &Observed, now: Timestamp) -> Step {
                  wanted in the console; it is looked at again every minute.",
                 ids.join(", ")
             );
-            Step::Report(Report::problem(
-                &Problem::new(Reason::AmbiguousInstances, text),
-                Duration::from_secs(60),
-            ))
+            Step::Report(Report::problem(&Problem::new(Reason::AmbiguousInstances, text), Duration::from_secs(60)))
         }
     }
 }

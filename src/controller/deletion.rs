@@ -29,19 +29,13 @@ enum Fate {
 /// The step for an object that is being deleted, has our finalizer and no open attempt.
 pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if seen.status.instance_ids.is_empty() {
-        return Step::RemoveFinalizer {
-            farewell: Farewell::NoInstance,
-        };
+        return Step::RemoveFinalizer { farewell: Farewell::NoInstance };
     }
     if is_retained(seen) {
-        return Step::RemoveFinalizer {
-            farewell: Farewell::Retained,
-        };
+        return Step::RemoveFinalizer { farewell: Farewell::Retained };
     }
     if seen.crd_deleting {
-        return Step::RemoveFinalizer {
-            farewell: Farewell::CrdDeleted,
-        };
+        return Step::RemoveFinalizer { farewell: Farewell::CrdDeleted };
     }
     if seen.paused() {
         let text = "Deletion is paused: nothing is terminated, and the machine is still billed, until the annotation pai.tencentcloud.io/paused is removed.";
@@ -57,24 +51,15 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
             Fate::Do(step) => return step,
         }
     }
-    let farewell = if any_recycled {
-        Farewell::Recycled
-    } else {
-        Farewell::Terminated
-    };
+    let farewell = if any_recycled { Farewell::Recycled } else { Farewell::Terminated };
     Step::RemoveFinalizer { farewell }
 }
 
 /// Whether the machine stays: because a person says so, or because it was adopted and nobody said that it may be terminated.
 /// One that was adopted by its name alone always stays: a name is no proof.
 fn is_retained(seen: &Observed) -> bool {
-    let adopted = |by: fn(&AdoptedBy) -> bool| {
-        seen.status
-            .instances
-            .iter()
-            .filter_map(|known| known.adopted_by.as_ref())
-            .any(by)
-    };
+    let adopted =
+        |by: fn(&AdoptedBy) -> bool| seen.status.instances.iter().filter_map(|known| known.adopted_by.as_ref()).any(by);
     match seen.object.spec.deletion_policy {
         Some(DeletionPolicy::Retain) => true,
         Some(DeletionPolicy::Delete) => adopted(|by| *by != AdoptedBy::Domain),
@@ -92,10 +77,7 @@ fn blocked(seen: &Observed, problem: &Problem) -> Report {
         problem.message
     );
     let problem = Problem::new(problem.reason, text);
-    Report::problem(
-        &problem,
-        Retry::of(problem.reason).look_again().min(Duration::from_secs(15)),
-    )
+    Report::problem(&problem, Retry::of(problem.reason).look_again().min(Duration::from_secs(15)))
 }
 
 fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
@@ -106,10 +88,7 @@ fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
         View::Gone => Fate::Done { recycled: false },
         View::Listed(instance) => listed(seen, id, instance, now),
         // It is not listed and was: the cloud's own "no such instance" settles it sooner than a second look.
-        View::Missing if !is_prepaid(seen, id) => Fate::Do(Step::Terminate {
-            id: id.to_owned(),
-            only_once: false,
-        }),
+        View::Missing if !is_prepaid(seen, id) => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
         View::Missing => waiting(format!("{id} is no longer listed: one more look makes sure."), FRESH),
         View::NotYet => waiting(format!("{id} is not listed yet: it is terminated once it is."), FRESH),
         View::OtherAccount => Fate::Do(Step::Report(blocked(
@@ -124,40 +103,24 @@ fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
 
 /// Whether the machine was bought by the month, as far as anybody knows.
 fn is_prepaid(seen: &Observed, id: &str) -> bool {
-    let known = seen
-        .status
-        .instances
-        .iter()
-        .find(|known| known.id == id)
-        .and_then(|known| known.charge_type.as_deref());
-    let sent = seen
-        .status
-        .create_attempt
-        .as_ref()
-        .map(|attempt| attempt.charge_type.as_str());
+    let known =
+        seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.charge_type.as_deref());
+    let sent = seen.status.create_attempt.as_ref().map(|attempt| attempt.charge_type.as_str());
     known.or(sent) == Some("PREPAID")
 }
 
 fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fate {
     let state = instance.instance_state.as_str();
-    let prepaid = instance
-        .instance_charge_type
-        .as_deref()
-        .map_or_else(|| is_prepaid(seen, id), |word| word == "PREPAID");
-    let asked_at = seen
-        .status
-        .instances
-        .iter()
-        .find(|known| known.id == id)
-        .and_then(|known| known.terminate_sent_at);
+    let prepaid =
+        instance.instance_charge_type.as_deref().map_or_else(|| is_prepaid(seen, id), |word| word == "PREPAID");
+    let asked_at = seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.terminate_sent_at);
     let operating = instance.latest_operation_state.as_deref() == Some("OPERATING");
     match &instance.instance_state {
         InstanceState::Shutdown if prepaid && !operating => Fate::Done { recycled: true },
         InstanceState::Terminating | InstanceState::Shutdown => waiting(format!("{id} is {state}."), FRESH),
-        InstanceState::LaunchFailed => waiting(
-            format!("{id} failed to launch: it vanishes by itself and is not billed."),
-            FRESH,
-        ),
+        InstanceState::LaunchFailed => {
+            waiting(format!("{id} failed to launch: it vanishes by itself and is not billed."), FRESH)
+        }
         InstanceState::Pending
         | InstanceState::Starting
         | InstanceState::Stopping
@@ -171,10 +134,7 @@ fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fat
             FRESH,
         ),
         _ if prepaid => match asked_at {
-            None => Fate::Do(Step::Terminate {
-                id: id.to_owned(),
-                only_once: true,
-            }),
+            None => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: true }),
             Some(at) if operating || now < at + RETURN_TAKES => {
                 waiting(format!("{id} is {state}; its return was asked for at {at}."), FRESH)
             }
@@ -184,10 +144,7 @@ fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fat
             Some(at) if now < *at + REPEAT_AFTER => {
                 waiting(format!("{id} is {state}; its termination is under way."), FRESH)
             }
-            _ => Fate::Do(Step::Terminate {
-                id: id.to_owned(),
-                only_once: false,
-            }),
+            _ => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
         },
     }
 }

@@ -42,17 +42,9 @@ pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     {
         return View::Listed(instance);
     }
-    let last_seen_under = seen
-        .status
-        .instances
-        .iter()
-        .find(|known| known.id == id)
-        .and_then(|known| known.secret_id.as_deref());
-    let asked_under = seen
-        .account
-        .as_ref()
-        .ok()
-        .map(|account| account.credentials.secret_id.to_string());
+    let last_seen_under =
+        seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.secret_id.as_deref());
+    let asked_under = seen.account.as_ref().ok().map(|account| account.credentials.secret_id.to_string());
     if last_seen_under.is_some() && last_seen_under != asked_under.as_deref() {
         return View::OtherAccount;
     }
@@ -93,9 +85,7 @@ fn may_start_over(seen: &Observed, now: Timestamp) -> bool {
 /// The command that starts over names the attempt, or the machine where the attempt is lost.
 fn start_over_key(seen: &Observed) -> String {
     let attempt = seen.status.create_attempt.as_ref().map(|attempt| attempt.id.clone());
-    attempt
-        .or_else(|| seen.status.instance_ids.first().cloned())
-        .unwrap_or_default()
+    attempt.or_else(|| seen.status.instance_ids.first().cloned()).unwrap_or_default()
 }
 
 fn is_asked_to_start_over(seen: &Observed) -> bool {
@@ -128,25 +118,18 @@ fn worst(seen: &Observed, now: Timestamp) -> Report {
         Standing::Settled => 0,
     };
     let reports = seen.status.instance_ids.iter().map(|id| of_one(seen, id, now));
-    reports
-        .max_by_key(rank)
-        .unwrap_or_else(|| Report::progressing(Reason::Provisioning, "No machine is known.", SLOW))
+    reports.max_by_key(rank).unwrap_or_else(|| Report::progressing(Reason::Provisioning, "No machine is known.", SLOW))
 }
 
 fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
     match view(seen, id, now) {
         View::Listed(instance) => of_listed(seen, id, instance),
-        View::NotYet => Report::progressing(
-            Reason::Provisioning,
-            format!("{id} is bought; the cloud does not list it yet."),
-            FRESH,
-        ),
+        View::NotYet => {
+            Report::progressing(Reason::Provisioning, format!("{id} is bought; the cloud does not list it yet."), FRESH)
+        }
         View::Missing => {
             let text = format!("{id} is not in the cloud's list: it is looked for once more before it counts as gone.");
-            Report {
-                ready: Readiness::AsBefore,
-                ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR)
-            }
+            Report { ready: Readiness::AsBefore, ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR) }
         }
         View::OtherAccount => Report::problem(
             &Problem::new(
@@ -159,11 +142,7 @@ fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
             ),
             Duration::from_mins(1),
         ),
-        View::Gone => gone(
-            seen,
-            id,
-            "is no longer in the cloud's list: it was destroyed outside of Kubernetes",
-        ),
+        View::Gone => gone(seen, id, "is no longer in the cloud's list: it was destroyed outside of Kubernetes"),
     }
 }
 
@@ -172,18 +151,13 @@ fn gone(seen: &Observed, id: &str, what: &str) -> Report {
         "{id} {what}. Nothing is bought in its place. For a new machine, once it is gone: {}",
         how_to_start_over(seen)
     );
-    Report {
-        synced: Synced::Success,
-        ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW)
-    }
+    Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW) }
 }
 
 fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
     let state = instance.instance_state.as_str();
-    let settled = |reason, message: String| Report {
-        standing: Standing::Settled,
-        ..Report::progressing(reason, message, SLOW)
-    };
+    let settled =
+        |reason, message: String| Report { standing: Standing::Settled, ..Report::progressing(reason, message, SLOW) };
     if let Some(restriction) = instance.restrict_state.as_deref().filter(|state| *state != "NORMAL") {
         let text =
             format!("{id} is restricted by the cloud ({restriction}): renew it or top the account up in the console.");
@@ -205,25 +179,17 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
             ),
         ),
         InstanceState::LaunchFailed => {
-            let why = instance
-                .latest_operation_error_msg
-                .as_deref()
-                .unwrap_or("the cloud gives no reason");
+            let why = instance.latest_operation_error_msg.as_deref().unwrap_or("the cloud gives no reason");
             let text = format!(
                 "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is bought in its place. \
                  For a new machine: {}",
                 how_to_start_over(seen)
             );
-            Report {
-                synced: Synced::Success,
-                ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW)
-            }
+            Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW) }
         }
-        InstanceState::Shutdown => gone(
-            seen,
-            id,
-            "is in the recycle bin (SHUTDOWN): renew it in the console to get it back",
-        ),
+        InstanceState::Shutdown => {
+            gone(seen, id, "is in the recycle bin (SHUTDOWN): renew it in the console to get it back")
+        }
         InstanceState::Terminating => gone(seen, id, "is being destroyed, and not by this operator"),
         InstanceState::EnterRescueMode | InstanceState::RescueMode | InstanceState::ExitRescueMode => settled(
             Reason::Stopped,
@@ -241,11 +207,7 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
 fn running(seen: &Observed, id: &str, instance: &Instance) -> Report {
     let address = instance.public_ip_addresses.first();
     if seen.object.spec.internet_accessible.wants_public_address() && address.is_none() {
-        return Report::progressing(
-            Reason::Provisioning,
-            format!("{id} runs, but has no public address yet."),
-            FRESH,
-        );
+        return Report::progressing(Reason::Provisioning, format!("{id} runs, but has no public address yet."), FRESH);
     }
     let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
     Report {

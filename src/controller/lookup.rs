@@ -31,9 +31,7 @@ impl Found {
     /// Ids of the machines that have the domain.
     pub fn with_domain(&self, domain: &str) -> Vec<String> {
         let all = self.domains.iter().flat_map(|domains| domains.iter());
-        all.filter(|(_, known)| same_domain(known, domain))
-            .map(|(id, _)| id.clone())
-            .collect()
+        all.filter(|(_, known)| same_domain(known, domain)).map(|(id, _)| id.clone()).collect()
     }
 
     /// Whether the machine is known under a domain that is not ours.
@@ -45,8 +43,7 @@ impl Found {
 
 /// DNS names are compared without case and without the root dot (RFC 4343).
 fn same_domain(one: &str, other: &str) -> bool {
-    one.trim_end_matches('.')
-        .eq_ignore_ascii_case(other.trim_end_matches('.'))
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 /// A listing of all PAI instances of one account and region.
@@ -72,13 +69,7 @@ impl SharedListings {
     async fn listing(&self, context: &Context, account: &Account) -> Result<Listing, CallError> {
         let asked = context.clock.monotonic();
         let key = (account.credentials.secret_id.to_string(), account.region.to_string());
-        let place = Arc::clone(
-            self.shelf
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(key)
-                .or_default(),
-        );
+        let place = Arc::clone(self.shelf.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         let mut last = place.lock().await;
         if let Some(listing) = last.as_ref().filter(|listing| listing.begun >= asked) {
             return Ok(listing.clone());
@@ -96,12 +87,7 @@ pub async fn look_up(context: &Context, account: &Account, name: &str) -> Result
     let begun_at = context.clock.now().min(listing.begun_at);
     let named = list_named(context, account, name).await;
     let (named, cloud_time) = named.map_err(|error| Problem::failed_lookup(Action::DescribeInstances, &error))?;
-    Ok(Found {
-        begun_at,
-        cloud_time: listing.cloud_time.or(cloud_time),
-        domains: listing.domains,
-        named,
-    })
+    Ok(Found { begun_at, cloud_time: listing.cloud_time.or(cloud_time), domains: listing.domains, named })
 }
 
 /// All PAI instances. Only a cloud that no longer knows the action is excused: the other half must then suffice.
@@ -110,16 +96,9 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
     let mut cloud_time = None;
     let mut paging = Paging::default();
     while let Some(offset) = paging.next_offset() {
-        let request = DescribePaiInstances {
-            offset: Some(offset),
-            limit: Some(PAGE as u64),
-            ..DescribePaiInstances::default()
-        };
-        match context
-            .cloud
-            .describe_pai_instances(account, &request, context.clock.now())
-            .await
-        {
+        let request =
+            DescribePaiInstances { offset: Some(offset), limit: Some(PAGE as u64), ..DescribePaiInstances::default() };
+        match context.cloud.describe_pai_instances(account, &request, context.clock.now()).await {
             Ok(reply) => {
                 cloud_time = cloud_time.or(reply.cloud_time);
                 let items = reply.value.instances.into_iter();
@@ -129,22 +108,12 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
             Err(CallError::Refused { error, cloud_time })
                 if matches!(error.code.as_str(), "ActionOffline" | "InvalidAction") =>
             {
-                return Ok(Listing {
-                    begun,
-                    begun_at,
-                    cloud_time,
-                    domains: None,
-                });
+                return Ok(Listing { begun, begun_at, cloud_time, domains: None });
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Listing {
-        begun,
-        begun_at,
-        cloud_time,
-        domains: Some(Arc::new(paging.entries())),
-    })
+    Ok(Listing { begun, begun_at, cloud_time, domains: Some(Arc::new(paging.entries())) })
 }
 
 /// The machines that bear exactly the name. The cloud's filter may be fuzzy, so the names are compared here.
@@ -157,22 +126,12 @@ async fn list_named(
     let mut paging = Paging::default();
     while let Some(offset) = paging.next_offset() {
         let request = DescribeInstances::by_name(name, offset);
-        let reply = context
-            .cloud
-            .describe_instances(account, &request, context.clock.now())
-            .await?;
+        let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await?;
         cloud_time = reply.cloud_time;
-        let items = reply
-            .value
-            .instances
-            .into_iter()
-            .map(|one| (one.instance_id.to_string(), one));
+        let items = reply.value.instances.into_iter().map(|one| (one.instance_id.to_string(), one));
         paging.take(reply.value.total_count, items.collect())?;
     }
-    let named = paging
-        .entries()
-        .into_values()
-        .filter(|instance| instance.instance_name.as_deref() == Some(name));
+    let named = paging.entries().into_values().filter(|instance| instance.instance_name.as_deref() == Some(name));
     Ok((named.collect(), cloud_time))
 }
 

@@ -95,10 +95,7 @@ impl Memory {
 
     /// How this process stands to the attempt.
     pub fn ownership(&self, attempt_id: &str) -> Ownership {
-        locked(&self.attempts)
-            .get(attempt_id)
-            .copied()
-            .unwrap_or(Ownership::Foreign)
+        locked(&self.attempts).get(attempt_id).copied().unwrap_or(Ownership::Foreign)
     }
 
     /// Notes how this process stands to the attempt.

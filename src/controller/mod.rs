@@ -136,18 +136,12 @@ pub async fn run(
     let apis: Vec<Api<PaiInstance>> = if settings.namespaces.is_empty() {
         vec![Api::all(watch.clone())]
     } else {
-        settings
-            .namespaces
-            .iter()
-            .map(|namespace| Api::namespaced(watch.clone(), namespace))
-            .collect()
+        settings.namespaces.iter().map(|namespace| Api::namespaced(watch.clone(), namespace)).collect()
     };
     // One controller a namespace: a store that several watches fill would forget the others at each new listing.
     let share = u16::try_from(apis.len()).map_or(1, |count| (settings.max_concurrent_reconciles / count.max(1)).max(1));
-    let (readers, controllers): (Vec<_>, Vec<_>) = apis
-        .into_iter()
-        .map(|api| controller(Arc::clone(&context), api, share, stop.clone()))
-        .unzip();
+    let (readers, controllers): (Vec<_>, Vec<_>) =
+        apis.into_iter().map(|api| controller(Arc::clone(&context), api, share, stop.clone())).unzip();
     context.objects.set(readers.clone());
     tokio::join!(join_all(controllers), announce(readers, ready));
 }
@@ -199,9 +193,7 @@ fn triggers(
         .reflect(writer)
         .touched_objects()
         .predicate_filter(
-            predicates::generation
-                .combine(predicates::finalizers)
-                .combine(predicates::annotations),
+            predicates::generation.combine(predicates::finalizers).combine(predicates::annotations),
             PredicateConfig::default(),
         )
 }
@@ -218,9 +210,7 @@ async fn reconcile(object: Arc<PaiInstance>, context: Arc<Context>) -> Result<Ac
         if result.is_ok() {
             context.memory.update(&uid, |known| known.failed_passes = 0);
         }
-        context
-            .metrics
-            .passed(result.as_ref().err().map_or("ok", Pass::category));
+        context.metrics.passed(result.as_ref().err().map_or("ok", Pass::category));
         result
     }
     .instrument(span)
@@ -244,11 +234,7 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
     match act(context, api, &seen, step).await? {
         Outcome::Report(report) => {
             tell(context, api, &seen, &report).await?;
-            let next = if report.standing == decide::Standing::Settled {
-                context.sweep_interval
-            } else {
-                report.next
-            };
+            let next = if report.standing == decide::Standing::Settled { context.sweep_interval } else { report.next };
             Ok(Action::requeue(context.clock.jittered(next)))
         }
         Outcome::Again(next) => Ok(Action::requeue(next)),
@@ -261,25 +247,15 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
 async fn look(context: &Context, seen: &mut Observed) {
     let Ok(account) = &seen.account else { return };
     let open = seen.status.open_attempt();
-    let name = open.map_or_else(
-        || instance_name(&seen.object).0,
-        |attempt| attempt.instance_name.clone(),
-    );
+    let name = open.map_or_else(|| instance_name(&seen.object).0, |attempt| attempt.instance_name.clone());
     let result = look_up(context, account, &name).await;
-    if result
-        .as_ref()
-        .is_err_and(|problem| problem.reason == Reason::CredentialsInvalid)
-    {
+    if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {
         context.credentials.drop_cached(&account.credentials.secret_id);
     }
     if let (Some(attempt), Ok(found)) = (open, &result) {
         let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
         let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
-        let rounds = if nothing {
-            EmptyRounds::with(before, attempt, found.begun_at, found.cloud_time)
-        } else {
-            None
-        };
+        let rounds = if nothing { EmptyRounds::with(before, attempt, found.begun_at, found.cloud_time) } else { None };
         seen.recollection.empty_rounds.clone_from(&rounds);
         context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
     }
@@ -300,14 +276,9 @@ async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
             "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored: it names no attempt that waits for a person and no machine that was found. \
              The message of the condition Ready holds the right command."
         );
-        context
-            .events
-            .publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note)
-            .await;
+        context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
     }
-    context
-        .memory
-        .update(seen.uid(), |known| known.last_answer = Some(answer.to_owned()));
+    context.memory.update(seen.uid(), |known| known.last_answer = Some(answer.to_owned()));
 }
 
 /// When to repeat a failed pass. A conflict means that somebody else wrote: look again at once.

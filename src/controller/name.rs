@@ -41,16 +41,8 @@ mod tests {
     fn markers() {
         let rows = [
             ("default", "web", "default-web-f1aeaa6a079f45538988a13186bf42de"),
-            (
-                "a-very-long-namespace-name",
-                "x",
-                "a-very-long-namespace-name-f1aeaa6a079f45538988a13186bf42de",
-            ),
-            (
-                "default",
-                "web.example.with-a-long-name",
-                "default-web.example.with-a-f1aeaa6a079f45538988a13186bf42de",
-            ),
+            ("a-very-long-namespace-name", "x", "a-very-long-namespace-name-f1aeaa6a079f45538988a13186bf42de"),
+            ("default", "web.example.with-a-long-name", "default-web.example.with-a-f1aeaa6a079f45538988a13186bf42de"),
         ];
         for (namespace, name, expected) in rows {
             assert_eq!(marker(namespace, name, UID), expected);

@@ -20,12 +20,7 @@ impl Objects {
     }
 
     fn all(&self) -> Vec<std::sync::Arc<PaiInstance>> {
-        self.stores
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .flat_map(Store::state)
-            .collect()
+        self.stores.read().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Store::state).collect()
     }
 
     /// Another object with the same domain and region and a better claim to it, as `namespace/name`.
@@ -44,10 +39,7 @@ impl Objects {
         let all = self.all();
         let holder = all.iter().find(|other| {
             other.metadata.uid.as_deref() != Some(uid)
-                && other
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| status.instance_ids.iter().any(|known| known == id))
+                && other.status.as_ref().is_some_and(|status| status.instance_ids.iter().any(|known| known == id))
         });
         holder.map(|other| name_of(other))
     }
@@ -57,15 +49,9 @@ impl Objects {
 ///
 /// Source: reliability step 3.
 fn claim(object: &PaiInstance) -> (bool, Option<i64>, Option<String>) {
-    let begun = object
-        .status
-        .as_ref()
-        .is_some_and(|status| !status.instance_ids.is_empty() || status.create_attempt.is_some());
-    let created = object
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0.as_second());
+    let begun =
+        object.status.as_ref().is_some_and(|status| !status.instance_ids.is_empty() || status.create_attempt.is_some());
+    let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
     (!begun, created, object.uid())
 }
 
@@ -99,17 +85,15 @@ mod tests {
         let elsewhere = object("elsewhere", "0", "2025-01-01T00:00:00Z", "c.d", &[]);
         let among = |all: &[&PaiInstance]| {
             let (reader, mut writer) = reflector::store();
-            all.iter()
-                .for_each(|one| writer.apply_watcher_event(&Event::Apply((*one).clone())));
+            for one in all {
+                writer.apply_watcher_event(&Event::Apply((*one).clone()));
+            }
             let objects = Objects::default();
             objects.set(vec![reader]);
             objects
         };
         assert_eq!(among(&[&old, &elsewhere]).rival(&old), None);
-        assert_eq!(
-            among(&[&old, &same_age]).rival(&old),
-            Some("default/same-age".to_owned())
-        );
+        assert_eq!(among(&[&old, &same_age]).rival(&old), Some("default/same-age".to_owned()));
         assert_eq!(among(&[&old, &same_age]).rival(&same_age), None);
         let all = among(&[&old, &same_age, &young_with_machine]);
         assert_eq!(all.rival(&old), Some("default/young".to_owned()));

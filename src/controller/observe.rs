@@ -57,12 +57,7 @@ impl Observed {
 
     /// Whether our finalizer is on the object.
     pub fn has_finalizer(&self) -> bool {
-        self.object
-            .metadata
-            .finalizers
-            .iter()
-            .flatten()
-            .any(|name| name == FINALIZER)
+        self.object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER)
     }
 
     /// Whether a person has stopped all writes to the cloud.
@@ -92,19 +87,12 @@ pub enum Observe {
 
 /// Looks at everything. `None` means that the object is gone.
 pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> Result<Option<Observed>, Observe> {
-    let object = api
-        .get_opt(name)
-        .await
-        .map_err(|error| Observe::ReadObject(Box::new(error)))?;
+    let object = api.get_opt(name).await.map_err(|error| Observe::ReadObject(Box::new(error)))?;
     let Some(object) = object else { return Ok(None) };
     let status = object.status.clone().unwrap_or_default();
-    let recollection = context
-        .memory
-        .recall(object.metadata.uid.as_deref().unwrap_or_default());
-    let ownership = status
-        .create_attempt
-        .as_ref()
-        .map_or(Ownership::Foreign, |attempt| context.memory.ownership(&attempt.id));
+    let recollection = context.memory.recall(object.metadata.uid.as_deref().unwrap_or_default());
+    let ownership =
+        status.create_attempt.as_ref().map_or(Ownership::Foreign, |attempt| context.memory.ownership(&attempt.id));
     let mut seen = Observed {
         inputs: Inputs {
             generation: object.metadata.generation,
@@ -151,53 +139,26 @@ pub fn annotation<'a>(object: &'a PaiInstance, name: &str) -> Option<&'a str> {
 async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), Observe> {
     let namespace = seen.object.metadata.namespace.as_deref().unwrap_or_default();
     let name = &seen.object.spec.credentials_ref.name;
-    let read = context
-        .credentials
-        .read(
-            &context.api,
-            context.clock.monotonic(),
-            namespace,
-            name,
-            seen.deleting(),
-        )
-        .await?;
+    let read =
+        context.credentials.read(&context.api, context.clock.monotonic(), namespace, name, seen.deleting()).await?;
     seen.account = read.and_then(|found| {
         seen.inputs.credentials_version = found.version;
         let region = Region::parse(&seen.object.spec.region).map_err(|error| {
-            Problem::new(
-                Reason::InvalidSpec,
-                format!("spec.region: {error}. Apply a new object with a valid region."),
-            )
+            Problem::new(Reason::InvalidSpec, format!("spec.region: {error}. Apply a new object with a valid region."))
         })?;
-        Ok(Account {
-            credentials: found.credentials,
-            region,
-        })
+        Ok(Account { credentials: found.credentials, region })
     });
     Ok(())
 }
 
 async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap<String, Instance>, Problem> {
     let account = seen.account.as_ref().map_err(Clone::clone)?;
-    let ids = seen
-        .status
-        .instance_ids
-        .iter()
-        .take(IDS_PER_CALL)
-        .map(InstanceId::new)
-        .collect();
+    let ids = seen.status.instance_ids.iter().take(IDS_PER_CALL).map(InstanceId::new).collect();
     let request = DescribeInstances::by_ids(ids);
-    let reply = context
-        .cloud
-        .describe_instances(account, &request, context.clock.now())
-        .await;
+    let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await;
     match reply {
         Ok(reply) => {
-            let by_id = reply
-                .value
-                .instances
-                .into_iter()
-                .map(|instance| (instance.instance_id.to_string(), instance));
+            let by_id = reply.value.instances.into_iter().map(|instance| (instance.instance_id.to_string(), instance));
             Ok(by_id.filter(|(id, _)| seen.status.instance_ids.contains(id)).collect())
         }
         Err(error) => {
@@ -223,11 +184,9 @@ fn note_absences(context: &Context, seen: &mut Observed) {
         }
     }
     let absent_since = known.absent_since.clone();
-    context
-        .memory
-        .update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| {
-            known.absent_since = absent_since;
-        });
+    context.memory.update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| {
+        known.absent_since = absent_since;
+    });
 }
 
 async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {
@@ -242,23 +201,12 @@ async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {
 
 /// After a restart: the wait that a refused create is under, from what the status tells. It assumes that nothing else changed.
 fn hold_from_status(seen: &Observed) -> Option<Hold> {
-    let attempt = seen
-        .status
-        .create_attempt
-        .as_ref()
-        .filter(|attempt| attempt.state == AttemptState::Rejected)?;
-    let ready = seen
-        .status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
+    let attempt = seen.status.create_attempt.as_ref().filter(|attempt| attempt.state == AttemptState::Rejected)?;
+    let ready = seen.status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
     if ready.observed_generation != seen.object.metadata.generation {
         return None;
     }
     let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
     let until = attempt.signed_at + Retry::of(*reason).create_delay(1);
-    Some(Hold {
-        until,
-        inputs: seen.inputs.clone(),
-    })
+    Some(Hold { until, inputs: seen.inputs.clone() })
 }

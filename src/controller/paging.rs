@@ -28,13 +28,7 @@ pub struct Paging<T> {
 
 impl<T> Default for Paging<T> {
     fn default() -> Self {
-        Self {
-            page: 0,
-            announced: None,
-            last_id: None,
-            entries: BTreeMap::new(),
-            done: false,
-        }
+        Self { page: 0, announced: None, last_id: None, entries: BTreeMap::new(), done: false }
     }
 }
 
@@ -56,11 +50,7 @@ impl<T> Paging<T> {
         self.entries.extend(items);
         self.page += 1;
         if full {
-            return if self.page < MOST_PAGES {
-                Ok(())
-            } else {
-                Err(incomplete("a listing has too many pages"))
-            };
+            return if self.page < MOST_PAGES { Ok(()) } else { Err(incomplete("a listing has too many pages")) };
         }
         self.done = true;
         if u64::try_from(self.entries.len()).is_ok_and(|count| count >= announced) {
@@ -77,11 +67,7 @@ impl<T> Paging<T> {
 }
 
 fn incomplete(reason: &str) -> CallError {
-    CallError::Garbled {
-        status: 200,
-        reason: reason.to_owned(),
-        request_id: None,
-    }
+    CallError::Garbled { status: 200, reason: reason.to_owned(), request_id: None }
 }
 
 #[cfg(test)]

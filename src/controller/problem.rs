@@ -69,10 +69,7 @@ impl Retry {
 impl Problem {
     /// A problem with this reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 
     /// A create that the cloud definitely refused: nothing was bought.
@@ -85,10 +82,7 @@ impl Problem {
             Reason::InvalidSpec => "Mend the spec and it is tried again at once",
             _ => advice(reason, &error.code),
         };
-        Self::new(
-            reason,
-            format!("Nothing was bought: {}. {advice}.{}", refusal(error), request_id(error)),
-        )
+        Self::new(reason, format!("Nothing was bought: {}. {advice}.{}", refusal(error), request_id(error)))
     }
 
     /// A create that never left this machine: nothing was bought.
@@ -129,18 +123,11 @@ impl Problem {
     /// A lookup before a create that failed: without it nothing may be bought.
     pub fn failed_lookup(action: Action, error: &CallError) -> Self {
         let read = Self::failed_read(action, error);
-        let reason = if read.reason == Reason::ApiRetired {
-            Reason::CloudUnavailable
-        } else {
-            read.reason
-        };
+        let reason = if read.reason == Reason::ApiRetired { Reason::CloudUnavailable } else { read.reason };
         let words = match error {
-            CallError::Refused { error, .. } => format!(
-                "{}. {}.{}",
-                refusal(error),
-                advice(reason, &error.code),
-                request_id(error)
-            ),
+            CallError::Refused { error, .. } => {
+                format!("{}. {}.{}", refusal(error), advice(reason, &error.code), request_id(error))
+            }
             other => format!("{other}. It is tried again by itself."),
         };
         Self::new(
@@ -187,11 +174,8 @@ impl Problem {
                 }
             },
         };
-        let text = format!(
-            "{id} was not terminated and is still billed: {}: {advice}.{}",
-            refusal(error),
-            request_id(error)
-        );
+        let text =
+            format!("{id} was not terminated and is still billed: {}: {advice}.{}", refusal(error), request_id(error));
         Self::new(reason, text)
     }
 }
@@ -210,19 +194,11 @@ fn is_not_returnable(code: &str) -> bool {
 
 /// The cloud's own words, shortened to one line.
 fn refusal(error: &ApiError) -> String {
-    format!(
-        "the cloud answered {}: {}",
-        error.code,
-        error.message.trim_end_matches(['.', ' '])
-    )
+    format!("the cloud answered {}: {}", error.code, error.message.trim_end_matches(['.', ' ']))
 }
 
 fn request_id(error: &ApiError) -> String {
-    error
-        .request_id
-        .as_deref()
-        .map(|id| format!(" RequestId {id}"))
-        .unwrap_or_default()
+    error.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default()
 }
 
 /// The reason for an error code. Source: `error-codes.csv` and the table of step 9 of the creation protocol.

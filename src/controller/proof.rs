@@ -115,21 +115,14 @@ mod tests {
         };
         let domains = domains.map(|pairs| {
             Arc::new(
-                pairs
-                    .iter()
-                    .map(|(id, domain)| ((*id).to_owned(), (*domain).to_owned()))
-                    .collect::<BTreeMap<_, _>>(),
+                pairs.iter().map(|(id, domain)| ((*id).to_owned(), (*domain).to_owned())).collect::<BTreeMap<_, _>>(),
             )
         });
-        Found {
-            begun_at: at(0),
-            cloud_time: None,
-            domains,
-            named: named.iter().map(instance).collect(),
-        }
+        Found { begun_at: at(0), cloud_time: None, domains, named: named.iter().map(instance).collect() }
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // a table
     fn what_is_ours() {
         use Match::{NotProven, Nothing, Ours, Several};
         use NameOrigin::{Generated, User};
@@ -141,41 +134,11 @@ mod tests {
         let rows: Vec<(&str, Found, NameOrigin, Option<&CreateAttempt>, Match)> = vec![
             ("nothing", found(Some(&[]), &[]), Generated, None, Nothing),
             ("others only", found(Some(elsewhere), &[]), Generated, None, Nothing),
-            (
-                "our marker",
-                found(Some(here), &[("ins-1", 5)]),
-                Generated,
-                None,
-                Ours(one()),
-            ),
-            (
-                "our marker before its domain shows",
-                found(Some(&[]), &[("ins-1", 5)]),
-                Generated,
-                open,
-                Ours(one()),
-            ),
-            (
-                "our marker, no PAI list",
-                found(None, &[("ins-1", 5)]),
-                Generated,
-                open,
-                Ours(one()),
-            ),
-            (
-                "our marker, however old",
-                found(None, &[("ins-1", -99_999)]),
-                Generated,
-                None,
-                Ours(one()),
-            ),
-            (
-                "our domain on a machine of another name",
-                found(Some(here), &[]),
-                Generated,
-                open,
-                NotProven(one()),
-            ),
+            ("our marker", found(Some(here), &[("ins-1", 5)]), Generated, None, Ours(one())),
+            ("our marker before its domain shows", found(Some(&[]), &[("ins-1", 5)]), Generated, open, Ours(one())),
+            ("our marker, no PAI list", found(None, &[("ins-1", 5)]), Generated, open, Ours(one())),
+            ("our marker, however old", found(None, &[("ins-1", -99_999)]), Generated, None, Ours(one())),
+            ("our domain on a machine of another name", found(Some(here), &[]), Generated, open, NotProven(one())),
             (
                 "two with our marker",
                 found(Some(&[]), &[("ins-1", 5), ("ins-2", 5)]),
@@ -190,27 +153,9 @@ mod tests {
                 open,
                 Several(vec![one(), "ins-2".to_owned()]),
             ),
-            (
-                "user name, domain and time",
-                found(Some(here), &[("ins-1", 5)]),
-                User,
-                open,
-                Ours(one()),
-            ),
-            (
-                "user name at the window's edges",
-                found(Some(here), &[("ins-1", -120)]),
-                User,
-                open,
-                Ours(one()),
-            ),
-            (
-                "user name at the window's end",
-                found(Some(here), &[("ins-1", 900)]),
-                User,
-                open,
-                Ours(one()),
-            ),
+            ("user name, domain and time", found(Some(here), &[("ins-1", 5)]), User, open, Ours(one())),
+            ("user name at the window's edges", found(Some(here), &[("ins-1", -120)]), User, open, Ours(one())),
+            ("user name at the window's end", found(Some(here), &[("ins-1", 900)]), User, open, Ours(one())),
             (
                 "user name, too old: somebody had it before",
                 found(Some(here), &[("ins-1", -121)]),
@@ -218,48 +163,12 @@ mod tests {
                 open,
                 NotProven(one()),
             ),
-            (
-                "user name, too young",
-                found(Some(here), &[("ins-1", 901)]),
-                User,
-                open,
-                NotProven(one()),
-            ),
-            (
-                "user name without the domain",
-                found(Some(&[]), &[("ins-1", 5)]),
-                User,
-                open,
-                NotProven(one()),
-            ),
-            (
-                "user name, no PAI list",
-                found(None, &[("ins-1", 5)]),
-                User,
-                open,
-                NotProven(one()),
-            ),
-            (
-                "user name under another domain",
-                found(Some(elsewhere), &[("ins-1", 5)]),
-                User,
-                open,
-                Nothing,
-            ),
-            (
-                "user name while nothing is open",
-                found(Some(&[]), &[("ins-1", 5)]),
-                User,
-                None,
-                Nothing,
-            ),
-            (
-                "our domain while nothing is open",
-                found(Some(here), &[("ins-1", 5)]),
-                User,
-                None,
-                NotProven(one()),
-            ),
+            ("user name, too young", found(Some(here), &[("ins-1", 901)]), User, open, NotProven(one())),
+            ("user name without the domain", found(Some(&[]), &[("ins-1", 5)]), User, open, NotProven(one())),
+            ("user name, no PAI list", found(None, &[("ins-1", 5)]), User, open, NotProven(one())),
+            ("user name under another domain", found(Some(elsewhere), &[("ins-1", 5)]), User, open, Nothing),
+            ("user name while nothing is open", found(Some(&[]), &[("ins-1", 5)]), User, None, Nothing),
+            ("our domain while nothing is open", found(Some(here), &[("ins-1", 5)]), User, None, NotProven(one())),
             (
                 "an origin that this version does not know",
                 found(Some(&[]), &[("ins-1", 5)]),

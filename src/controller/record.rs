@@ -34,12 +34,7 @@ pub async fn tell(
     report: &Report,
 ) -> Result<(), WriteStatus> {
     let mut status = refreshed(seen);
-    apply(
-        report,
-        &mut status,
-        seen.object.metadata.generation,
-        context.clock.now(),
-    );
+    apply(report, &mut status, seen.object.metadata.generation, context.clock.now());
     if status == seen.status {
         return Ok(());
     }
@@ -57,17 +52,11 @@ pub async fn write(
     let mut new = object.clone();
     new.status = Some(status);
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    let written = api
-        .replace_status(name, &params, &new)
-        .await
-        .map_err(|error| match error {
-            kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
-            error => WriteStatus::Failed(Box::new(error)),
-        })?;
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let written = api.replace_status(name, &params, &new).await.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
+        error => WriteStatus::Failed(Box::new(error)),
+    })?;
     if let Some((kind, reason, note)) = news(object.status.as_ref(), new.status.as_ref()) {
         context.events.publish(object, kind, &reason, &note).await;
     }
@@ -78,11 +67,7 @@ pub async fn write(
 fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Option<(EventKind, String, String)> {
     let ready = |status: Option<&PaiInstanceStatus>| {
         status.and_then(|status| {
-            status
-                .conditions
-                .iter()
-                .find(|condition| condition.type_ == ConditionType::Ready.as_str())
-                .cloned()
+            status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str()).cloned()
         })
     };
     let new = ready(new)?;
@@ -90,11 +75,7 @@ fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Opt
         return None;
     }
     let calm = ["Available", "Provisioning", "Deleting"];
-    let kind = if calm.contains(&new.reason.as_str()) {
-        EventKind::Normal
-    } else {
-        EventKind::Warning
-    };
+    let kind = if calm.contains(&new.reason.as_str()) { EventKind::Normal } else { EventKind::Warning };
     Some((kind, new.reason, new.message))
 }
 
@@ -159,12 +140,9 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
         Readiness::AsBefore => {}
     }
     match report.synced {
-        Synced::Success => set(
-            ConditionType::Synced,
-            true,
-            "ReconcileSuccess",
-            "The object and the cloud were compared.",
-        ),
+        Synced::Success => {
+            set(ConditionType::Synced, true, "ReconcileSuccess", "The object and the cloud were compared.");
+        }
         Synced::Error => set(ConditionType::Synced, false, "ReconcileError", &report.message),
         Synced::Paused => set(
             ConditionType::Synced,
@@ -175,12 +153,7 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
     }
     match report.standing {
         Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", &report.message),
-        Standing::Retrying => set(
-            ConditionType::Reconciling,
-            true,
-            "ProgressingWithRetry",
-            &report.message,
-        ),
+        Standing::Retrying => set(ConditionType::Reconciling, true, "ProgressingWithRetry", &report.message),
         Standing::NeedsPerson => set(ConditionType::Stalled, true, reason, &report.message),
         Standing::Settled => {}
     }
@@ -190,11 +163,7 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
     if report.standing != Standing::NeedsPerson {
         conditions::clear(&mut status.conditions, ConditionType::Stalled);
     }
-    if !status
-        .conditions
-        .iter()
-        .any(|condition| condition.type_ == ConditionType::Ready.as_str())
-    {
+    if !status.conditions.iter().any(|condition| condition.type_ == ConditionType::Ready.as_str()) {
         let message = &report.message;
         conditions::set(
             &mut status.conditions,

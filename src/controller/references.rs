@@ -39,9 +39,7 @@ pub fn denied(error: &kube::Error) -> Option<Denied> {
     let kube::Error::Api(status) = error else { return None };
     match status.code {
         404 => Some(Denied::NotFound),
-        403 => Some(Denied::Forbidden {
-            service_account: service_account(&status.message),
-        }),
+        403 => Some(Denied::Forbidden { service_account: service_account(&status.message) }),
         _ => None,
     }
 }
@@ -56,10 +54,7 @@ pub fn how_to_allow(service_account: &str, resource: &str, namespace: &str, name
 
 /// Our own service account as `namespace:name`, from the API server's words "User \"system:serviceaccount:…\"".
 fn service_account(message: &str) -> String {
-    let account = message
-        .split("system:serviceaccount:")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
+    let account = message.split("system:serviceaccount:").nth(1).and_then(|rest| rest.split('"').next());
     account
         .filter(|text| text.split(':').count() == 2)
         .unwrap_or("<namespace>:<service account of the operator>")
@@ -77,25 +72,10 @@ pub async fn create_inputs(
         let text = if let Some(inline) = &script.inline {
             Ok(SecretString::from(inline.clone()))
         } else if let Some(reference) = &script.config_map_key_ref {
-            read(
-                context,
-                object,
-                Source::ConfigMap,
-                reference,
-                "spec.initScript.configMapKeyRef",
-                &mut versions,
-            )
-            .await?
+            read(context, object, Source::ConfigMap, reference, "spec.initScript.configMapKeyRef", &mut versions)
+                .await?
         } else if let Some(reference) = &script.secret_key_ref {
-            read(
-                context,
-                object,
-                Source::Secret,
-                reference,
-                "spec.initScript.secretKeyRef",
-                &mut versions,
-            )
-            .await?
+            read(context, object, Source::Secret, reference, "spec.initScript.secretKeyRef", &mut versions).await?
         } else {
             Err(Problem::new(
                 Reason::InvalidSpec,
@@ -107,12 +87,7 @@ pub async fn create_inputs(
             Err(problem) => return Ok((Err(problem), versions)),
         }
     }
-    if let Some(reference) = object
-        .spec
-        .login_settings
-        .as_ref()
-        .and_then(|login| login.password_secret_ref.as_ref())
-    {
+    if let Some(reference) = object.spec.login_settings.as_ref().and_then(|login| login.password_secret_ref.as_ref()) {
         let field = "spec.loginSettings.passwordSecretRef";
         match read(context, object, Source::Secret, reference, field, &mut versions)
             .await?
@@ -190,25 +165,15 @@ async fn read(
     let (kind, resource) = source.kind();
     let KeyRef { name, key } = reference;
     let found = match source {
-        Source::ConfigMap => Api::<ConfigMap>::namespaced(context.api.clone(), namespace)
-            .get(name)
-            .await
-            .map(|map| {
-                versions.extend(map.metadata.resource_version);
-                let text = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
-                text.or_else(|| {
-                    map.binary_data
-                        .and_then(|mut data| data.remove(key))
-                        .map(|bytes| bytes.0)
-                })
-            }),
-        Source::Secret => Api::<Secret>::namespaced(context.api.clone(), namespace)
-            .get(name)
-            .await
-            .map(|secret| {
-                versions.extend(secret.metadata.resource_version);
-                secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
-            }),
+        Source::ConfigMap => Api::<ConfigMap>::namespaced(context.api.clone(), namespace).get(name).await.map(|map| {
+            versions.extend(map.metadata.resource_version);
+            let text = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
+            text.or_else(|| map.binary_data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0))
+        }),
+        Source::Secret => Api::<Secret>::namespaced(context.api.clone(), namespace).get(name).await.map(|secret| {
+            versions.extend(secret.metadata.resource_version);
+            secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
+        }),
     };
     let problem = match found {
         Ok(Some(bytes)) => {
@@ -264,10 +229,7 @@ mod tests {
 
     #[test]
     fn a_password_with_a_line_break_is_refused() {
-        let reference = KeyRef {
-            name: "s".to_owned(),
-            key: "password".to_owned(),
-        };
+        let reference = KeyRef { name: "s".to_owned(), key: "password".to_owned() };
         let problem = password(&reference, SecretString::from("PAI@Test123\n")).unwrap_err();
         assert!(problem.message.contains("line break"), "{}", problem.message);
         assert!(!problem.message.contains("PAI@Test123"));

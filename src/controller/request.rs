@@ -26,9 +26,7 @@ pub fn create_request(spec: &PaiInstanceSpec, instance_name: &str, inputs: &Crea
     CreatePaiInstance {
         domain_name: domain_name.clone(),
         internet_accessible: InternetAccessible {
-            internet_charge_type: internet_accessible
-                .internet_charge_type
-                .map(|word| word.as_str().to_owned()),
+            internet_charge_type: internet_accessible.internet_charge_type.map(|word| word.as_str().to_owned()),
             internet_max_bandwidth_out: internet_accessible.internet_max_bandwidth_out,
             public_ip_assigned: internet_accessible.public_ip_assigned,
             bandwidth_package_id: internet_accessible.bandwidth_package_id.clone(),
@@ -44,10 +42,9 @@ pub fn create_request(spec: &PaiInstanceSpec, instance_name: &str, inputs: &Crea
             key_ids: login.key_ids.clone(),
             keep_image_login: login.keep_image_login,
         }),
-        system_disk: system_disk.as_ref().map(|disk| SystemDisk {
-            disk_type: disk.disk_type.clone(),
-            disk_size: disk.disk_size,
-        }),
+        system_disk: system_disk
+            .as_ref()
+            .map(|disk| SystemDisk { disk_type: disk.disk_type.clone(), disk_size: disk.disk_size }),
         instance_charge_type: Some(instance_charge_type.as_str().to_owned()),
         instance_charge_prepaid: instance_charge_prepaid.as_ref().map(|prepaid| InstanceChargePrepaid {
             period: prepaid.period,

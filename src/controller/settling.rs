@@ -55,19 +55,12 @@ impl EmptyRounds {
             return None;
         }
         let before = rounds.filter(|rounds| rounds.attempt_id == attempt.id);
-        Some(before.map_or(
-            Self {
-                attempt_id: attempt.id.clone(),
-                count: 1,
-                first: begun_at,
-                last: begun_at,
-            },
-            |rounds| Self {
-                count: rounds.count + 1,
-                last: begun_at,
-                ..rounds
-            },
-        ))
+        Some(
+            before
+                .map_or(Self { attempt_id: attempt.id.clone(), count: 1, first: begun_at, last: begun_at }, |rounds| {
+                    Self { count: rounds.count + 1, last: begun_at, ..rounds }
+                }),
+        )
     }
 
     /// Whether there were enough of them over a long enough time.
@@ -114,11 +107,8 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
 }
 
 fn nothing_found(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step {
-    let settled = seen
-        .recollection
-        .empty_rounds
-        .as_ref()
-        .is_some_and(|rounds| rounds.settled(attempt, seen.settle_window));
+    let settled =
+        seen.recollection.empty_rounds.as_ref().is_some_and(|rounds| rounds.settled(attempt, seen.settle_window));
     if !settled {
         return waiting(seen, attempt, None, pause(attempt, now));
     }
@@ -129,17 +119,11 @@ fn nothing_found(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> St
         return hold("it was the third in a row without an answer");
     }
     let why = "no machine with its domain or name appeared".to_owned();
-    Step::CloseAttempt {
-        state: AttemptState::Lapsed,
-        why,
-    }
+    Step::CloseAttempt { state: AttemptState::Lapsed, why }
 }
 
 fn hold(why: &str) -> Step {
-    Step::CloseAttempt {
-        state: AttemptState::Held,
-        why: why.to_owned(),
-    }
+    Step::CloseAttempt { state: AttemptState::Held, why: why.to_owned() }
 }
 
 /// How long until the next look: 2 s soon after the call, 30 s later. Source: step 12.
@@ -174,10 +158,7 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
         seen.object.spec.credentials_ref.name,
         resolve::commands(&seen.object, attempt)
     );
-    Step::Report(Report::problem(
-        &Problem::new(Reason::CredentialsChanged, text),
-        Duration::from_secs(60),
-    ))
+    Step::Report(Report::problem(&Problem::new(Reason::CredentialsChanged, text), Duration::from_secs(60)))
 }
 
 fn ambiguous(seen: &Observed, attempt: &CreateAttempt, ids: &[String]) -> Report {
@@ -208,12 +189,7 @@ fn answer_of_a_person(seen: &Observed, attempt: &CreateAttempt) -> Option<Step> 
     if attempt.state != AttemptState::Held {
         return None;
     }
-    let close = |state, why: &str| {
-        Some(Step::CloseAttempt {
-            state,
-            why: why.to_owned(),
-        })
-    };
+    let close = |state, why: &str| Some(Step::CloseAttempt { state, why: why.to_owned() });
     match resolve::answer(&seen.object)? {
         Verb::Retry(id) if id == attempt.id => close(AttemptState::Lapsed, "a person said to try again"),
         Verb::Abandon(id) if id == attempt.id => close(AttemptState::Abandoned, "a person gave it up"),

@@ -55,16 +55,7 @@ impl Election {
     pub fn new(api: Client, settings: Settings, clock: Clock) -> (Self, Leadership) {
         let (expires, leadership) = watch::channel(None);
         let leases = Api::namespaced(api, &settings.namespace);
-        (
-            Self {
-                leases,
-                settings,
-                clock,
-                expires,
-                observed: None,
-            },
-            Leadership::new(leadership),
-        )
+        (Self { leases, settings, clock, expires, observed: None }, Leadership::new(leadership))
     }
 
     /// Stands until `stop`, or until leadership was held and is lost. `alive` is told after each exchange with the API server.
@@ -131,10 +122,7 @@ impl Election {
     async fn try_hold(&mut self) -> Result<bool, kube::Error> {
         let Some(mut lease) = self.leases.get_opt(&self.settings.name).await? else {
             let lease = Lease {
-                metadata: ObjectMeta {
-                    name: Some(self.settings.name.clone()),
-                    ..ObjectMeta::default()
-                },
+                metadata: ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.ours(None)),
             };
             return taken(self.leases.create(&PostParams::default(), &lease).await);
@@ -144,11 +132,7 @@ impl Election {
             return Ok(false);
         }
         lease.spec = Some(self.ours(Some(&spec)));
-        taken(
-            self.leases
-                .replace(&self.settings.name, &PostParams::default(), &lease)
-                .await,
-        )
+        taken(self.leases.replace(&self.settings.name, &PostParams::default(), &lease).await)
     }
 
     /// Whether the lease is ours, free, or has stood still for its whole duration by our own clock.
@@ -178,9 +162,7 @@ impl Election {
         LeaseSpec {
             holder_identity: Some(self.settings.identity.clone()),
             lease_duration_seconds: Some(i32::try_from(self.settings.duration.as_secs()).unwrap_or(15).max(1)),
-            acquire_time: renewed
-                .and_then(|spec| spec.acquire_time.clone())
-                .or_else(|| Some(now.clone())),
+            acquire_time: renewed.and_then(|spec| spec.acquire_time.clone()).or_else(|| Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: Some(if before.is_some() && renewed.is_none() {
                 transitions.saturating_add(1)
@@ -211,9 +193,7 @@ impl Election {
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(MicroTime(self.clock.now()));
-            self.leases
-                .replace(&self.settings.name, &PostParams::default(), &lease)
-                .await?;
+            self.leases.replace(&self.settings.name, &PostParams::default(), &lease).await?;
         }
         Ok(())
     }

@@ -22,21 +22,11 @@ pub struct InvalidLogLevel {
 
 /// Starts logging. `level` is a level, or a filter as tracing takes it.
 pub fn init(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
-    let invalid = |why: String| InvalidLogLevel {
-        level: level.to_owned(),
-        why,
-    };
+    let invalid = |why: String| InvalidLogLevel { level: level.to_owned(), why };
     let filter = EnvFilter::try_new(level).map_err(|error| invalid(error.to_string()))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
         LogFormat::Text => lines.try_init(),
     }
     .map_err(|error| invalid(error.to_string()))

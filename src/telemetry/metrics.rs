@@ -42,24 +42,10 @@ impl Default for Metrics {
         let terminations = Family::default();
         let leading = Gauge::default();
         registry.register("reconcile", "Passes over objects, by what they came to", passes.clone());
-        registry.register(
-            "create",
-            "CreatePaiInstance calls, by the state of their attempt",
-            creates.clone(),
-        );
-        registry.register(
-            "terminate",
-            "TerminateInstances calls, by what they came to",
-            terminations.clone(),
-        );
+        registry.register("create", "CreatePaiInstance calls, by the state of their attempt", creates.clone());
+        registry.register("terminate", "TerminateInstances calls, by what they came to", terminations.clone());
         registry.register("leader", "1 while this process leads", leading.clone());
-        Self {
-            registry,
-            passes,
-            creates,
-            terminations,
-            leading,
-        }
+        Self { registry, passes, creates, terminations, leading }
     }
 }
 
@@ -82,9 +68,7 @@ impl Metrics {
     /// Counts a termination.
     pub fn terminated(&self, result: &Result<Reply<()>, CallError>) {
         let outcome = result.as_ref().err().map_or("accepted", CallError::category);
-        self.terminations
-            .get_or_create(&ByOutcome { outcome: Word(outcome) })
-            .inc();
+        self.terminations.get_or_create(&ByOutcome { outcome: Word(outcome) }).inc();
     }
 
     /// Says whether this process leads.

@@ -17,10 +17,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// Serves `/livez` and `/readyz` until the process ends.
 pub async fn serve_health(listener: TcpListener, health: Arc<Health>) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .with_state(health);
+    let router =
+        Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).with_state(health);
     axum::serve(listener, router).await
 }
 

@@ -132,10 +132,7 @@ impl Action {
 
     /// Whether the action only reads, so that it may share a connection and wait in a queue.
     pub const fn is_read(self) -> bool {
-        matches!(
-            self,
-            Self::DescribePaiInstances | Self::DescribeInstances | Self::PreviewPaiDomainName
-        )
+        matches!(self, Self::DescribePaiInstances | Self::DescribeInstances | Self::PreviewPaiDomainName)
     }
 }
 

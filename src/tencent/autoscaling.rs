@@ -72,10 +72,7 @@ impl CreatePaiInstance {
     /// About how long the body will be, in bytes, so that no copy of the secrets is left in an outgrown buffer.
     pub(super) fn body_capacity(&self) -> usize {
         const THE_REST: usize = 16 * 1024;
-        let script = self
-            .init_script
-            .as_ref()
-            .map_or(0, |script| script.expose_secret().len());
+        let script = self.init_script.as_ref().map_or(0, |script| script.expose_secret().len());
         script + THE_REST
     }
 }
@@ -265,10 +262,7 @@ mod tests {
                 key_ids: vec!["skey-1".into()],
                 keep_image_login: Some(false),
             }),
-            system_disk: Some(SystemDisk {
-                disk_type: Some("CLOUD_PREMIUM".into()),
-                disk_size: Some(50),
-            }),
+            system_disk: Some(SystemDisk { disk_type: Some("CLOUD_PREMIUM".into()), disk_size: Some(50) }),
             instance_charge_type: Some("PREPAID".into()),
             instance_charge_prepaid: Some(InstanceChargePrepaid {
                 period: 1,
@@ -306,10 +300,7 @@ mod tests {
     fn ids_are_read_whatever_stands_beside_them() {
         let rows = [
             (json!({"InstanceIdSet": ["ins-1"]}), vec!["ins-1"]),
-            (
-                json!({"InstanceIdSet": ["ins-1", "ins-2", "ins-1"]}),
-                vec!["ins-1", "ins-2"],
-            ),
+            (json!({"InstanceIdSet": ["ins-1", "ins-2", "ins-1"]}), vec!["ins-1", "ins-2"]),
             (json!({"InstanceIdSet": [null, "", 7, "ins-1", {}]}), vec!["ins-1"]),
             (json!({"InstanceIdSet": [""]}), vec![]),
             (json!({"InstanceIdSet": []}), vec![]),
@@ -331,10 +322,7 @@ mod tests {
             (json!({}), Some((None, 0))),
             (json!({"TotalCount": null, "PaiInstanceSet": null}), Some((None, 0))),
             (json!({"TotalCount": "1", "PaiInstanceSet": []}), Some((None, 0))),
-            (
-                json!({"TotalCount": 1, "PaiInstanceSet": [{"InstanceId": "ins-1"}]}),
-                Some((Some(1), 1)),
-            ),
+            (json!({"TotalCount": 1, "PaiInstanceSet": [{"InstanceId": "ins-1"}]}), Some((Some(1), 1))),
             (
                 json!({"TotalCount": 1, "PaiInstanceSet": [
                     {"InstanceId": "ins-1", "DomainName": 7, "PaiMateUrl": null, "BindingIp": []}

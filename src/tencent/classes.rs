@@ -115,10 +115,7 @@ const WHOLE: &[(&str, Class)] = &[
     ("LimitExceeded.InstanceTypeBandwidth", Class::Terminal),
     // Not supported *now*.
     ("UnsupportedOperation.InstanceReinstallFailed", Class::BrokenInstance),
-    (
-        "UnsupportedOperation.LocalDiskMigratingToCloudDisk",
-        Class::WaitForState,
-    ),
+    ("UnsupportedOperation.LocalDiskMigratingToCloudDisk", Class::WaitForState),
     ("UnsupportedOperation.DiskSnapCreateTimeTooOld", Class::SlowRetry),
     ("UnsupportedOperation.NotSupportUnpaidOrder", Class::SlowRetry),
     ("UnsupportedOperation.UserLimitOperationExceedQuota", Class::SlowRetry),
@@ -172,10 +169,7 @@ fn by_family(code: &str) -> Option<Class> {
         | "UnsupportedProtocol"
         | "UnsupportedRegion" => Class::Terminal,
         _ => {
-            return BEGINNINGS
-                .iter()
-                .find(|(start, _)| code.starts_with(start))
-                .map(|&(_, class)| class);
+            return BEGINNINGS.iter().find(|(start, _)| code.starts_with(start)).map(|&(_, class)| class);
         }
     };
     Some(class)

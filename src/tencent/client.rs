@@ -96,19 +96,14 @@ struct Signed {
 impl Client {
     /// A client that sends through `transport` to `endpoints`, with rate limits of its own: have one per process.
     pub fn new(transport: Arc<dyn Transport>, endpoints: Endpoints) -> Self {
-        Self {
-            transport,
-            endpoints,
-            limits: Arc::new(RateLimits::default()),
-        }
+        Self { transport, endpoints, limits: Arc::new(RateLimits::default()) }
     }
 
     /// Takes the token for a create that is signed and sent at once, or says when to come back. Ask before
     /// [`Client::prepare_create`]: a create must not wait between signing and sending.
     pub fn create_permit(&self, account: &Account, now: Instant) -> Result<(), Duration> {
         let secret_id = &account.credentials.secret_id;
-        self.limits
-            .try_take(secret_id, &account.region, Action::CreatePaiInstance, now)
+        self.limits.try_take(secret_id, &account.region, Action::CreatePaiInstance, now)
     }
 
     /// Writes and signs a create. Sends nothing.
@@ -151,9 +146,7 @@ impl Client {
         let mut reply: Reply<DescribeInstancesReply> =
             self.read(account, Action::DescribeInstances, request, now).await?;
         let messages = reply.value.instances.iter_mut();
-        let mut messages = messages
-            .filter_map(|instance| instance.latest_operation_error_msg.as_mut())
-            .peekable();
+        let mut messages = messages.filter_map(|instance| instance.latest_operation_error_msg.as_mut()).peekable();
         if messages.peek().is_some() {
             let redactor = account.credentials.redactor();
             messages.for_each(|message| *message = clean_text(message, MAX_MESSAGE_BYTES, &redactor));
@@ -173,12 +166,8 @@ impl Client {
         self.limits
             .try_take(&account.credentials.secret_id, &account.region, action, Instant::now())
             .map_err(|retry_after| CallError::RateLimited { retry_after })?;
-        let request = TerminateInstances {
-            instance_ids: [id.clone()],
-        };
-        let signed = self
-            .sign(account, action, &request, 0, now)
-            .map_err(|error| not_sent(&error))?;
+        let request = TerminateInstances { instance_ids: [id.clone()] };
+        let signed = self.sign(account, action, &request, 0, now).map_err(|error| not_sent(&error))?;
         let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
         Ok(Reply {
             value: (),
@@ -201,9 +190,7 @@ impl Client {
             .await
             .map_err(|retry_after| CallError::RateLimited { retry_after })?;
         let signed_at = now.checked_add(asked.elapsed()).unwrap_or(now);
-        let signed = self
-            .sign(account, action, parameters, 0, signed_at)
-            .map_err(|error| not_sent(&error))?;
+        let signed = self.sign(account, action, parameters, 0, signed_at).map_err(|error| not_sent(&error))?;
         self.call(signed, open).await
     }
 
@@ -244,13 +231,7 @@ impl Client {
         signed: Signed,
         open: impl FnOnce(&HttpResponse, &Redactor) -> Result<Reply<T>, CallError>,
     ) -> Result<Reply<T>, CallError> {
-        let Signed {
-            request,
-            action,
-            secret_id,
-            region,
-            redactor,
-        } = signed;
+        let Signed { request, action, secret_id, region, redactor } = signed;
         let begun = Instant::now();
         let longest = request.deadline + GRACE;
         let result = match tokio::time::timeout(longest, self.transport.send(request)).await {
@@ -262,9 +243,7 @@ impl Client {
                     Sent::Maybe => CallError::NoAnswer { reason },
                 })
             }
-            Err(_) => Err(CallError::NoAnswer {
-                reason: "the transport did not keep its deadline".to_owned(),
-            }),
+            Err(_) => Err(CallError::NoAnswer { reason: "the transport did not keep its deadline".to_owned() }),
         };
         let (request_id, code) = match &result {
             Ok(reply) => (reply.request_id.as_deref(), None),
@@ -281,9 +260,7 @@ impl Client {
 }
 
 fn not_sent(error: &PrepareError) -> CallError {
-    CallError::NotSent {
-        reason: error.to_string(),
-    }
+    CallError::NotSent { reason: error.to_string() }
 }
 
 /// All headers of a call. Signed are those that the vendor's current page signs.
@@ -295,11 +272,7 @@ fn headers(
     signed_at: Timestamp,
 ) -> Vec<(&'static str, HeaderText)> {
     let credentials = &account.credentials;
-    let signed = [
-        ("content-type", CONTENT_TYPE),
-        ("host", &host),
-        ("x-tc-action", action.name()),
-    ];
+    let signed = [("content-type", CONTENT_TYPE), ("host", &host), ("x-tc-action", action.name())];
     let parts = RequestParts {
         method: "POST",
         query: "",

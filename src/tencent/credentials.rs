@@ -78,11 +78,7 @@ impl Credentials {
         if let Some(token) = &token {
             check("token", token.expose_secret(), MAX_TOKEN_BYTES)?;
         }
-        Ok(Self {
-            secret_id: SecretId::new(secret_id),
-            secret_key,
-            token,
-        })
+        Ok(Self { secret_id: SecretId::new(secret_id), secret_key, token })
     }
 
     /// The text without secret key and token, and without long pieces of them: for text that came from outside.
@@ -102,9 +98,7 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("secret_id", &self.secret_id.0)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("secret_id", &self.secret_id.0).finish_non_exhaustive()
     }
 }
 
@@ -124,11 +118,7 @@ fn check(part: &'static str, value: &str, limit: usize) -> Result<(), InvalidCre
     if value.len() > limit {
         return Err(InvalidCredentials::TooLong(part));
     }
-    if value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(())
-    } else {
-        Err(InvalidCredentials::Character(part))
-    }
+    if value.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(InvalidCredentials::Character(part)) }
 }
 
 #[cfg(test)]
@@ -176,10 +166,7 @@ mod tests {
     #[test]
     fn key_and_token_are_cut_out_of_echoed_text() {
         let credentials = credentials("AKIDx", "hush-hush", Some("tell-nobody-about-it")).unwrap();
-        assert_eq!(
-            credentials.redact("AKIDx hush-hush/tell-nobody-about-it."),
-            "AKIDx [redacted]/[redacted]."
-        );
+        assert_eq!(credentials.redact("AKIDx hush-hush/tell-nobody-about-it."), "AKIDx [redacted]/[redacted].");
         assert_eq!(credentials.redact("cut off: tell-nobody-ab"), "cut off: [redacted]");
         assert_eq!(credentials.redact("nothing here"), "nothing here");
     }

@@ -81,25 +81,13 @@ impl DescribeInstances {
     /// Asks for these ids, with the page size that shows them all.
     pub fn by_ids(instance_ids: Vec<InstanceId>) -> Self {
         let limit = u64::try_from(instance_ids.len()).ok();
-        Self {
-            instance_ids,
-            limit,
-            ..Self::default()
-        }
+        Self { instance_ids, limit, ..Self::default() }
     }
 
     /// Asks for one page of the machines with that display name, from `offset` on.
     pub fn by_name(name: &str, offset: u64) -> Self {
-        let filter = Filter {
-            name: INSTANCE_NAME_FILTER.to_owned(),
-            values: vec![name.to_owned()],
-        };
-        Self {
-            filters: vec![filter],
-            offset: Some(offset),
-            limit: u64::try_from(MAX_PAGE).ok(),
-            ..Self::default()
-        }
+        let filter = Filter { name: INSTANCE_NAME_FILTER.to_owned(), values: vec![name.to_owned()] };
+        Self { filters: vec![filter], offset: Some(offset), limit: u64::try_from(MAX_PAGE).ok(), ..Self::default() }
     }
 }
 
@@ -321,12 +309,7 @@ mod tests {
             serde_json::to_value(DescribeInstances::by_name("PAI", 99)).unwrap(),
             json!({"Filters": [{"Name": "instance-name", "Values": ["PAI"]}], "Offset": 99, "Limit": 100})
         );
-        let terminate = TerminateInstances {
-            instance_ids: [InstanceId::new("ins-1")],
-        };
-        assert_eq!(
-            serde_json::to_value(terminate).unwrap(),
-            json!({"InstanceIds": ["ins-1"]})
-        );
+        let terminate = TerminateInstances { instance_ids: [InstanceId::new("ins-1")] };
+        assert_eq!(serde_json::to_value(terminate).unwrap(), json!({"InstanceIds": ["ins-1"]}));
     }
 }

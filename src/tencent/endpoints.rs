@@ -72,11 +72,7 @@ impl Endpoints {
                 return Err(InvalidEndpoint::Twice(service));
             }
         }
-        Ok(Self {
-            root: root.to_owned(),
-            overrides: replaced,
-            allow_insecure,
-        })
+        Ok(Self { root: root.to_owned(), overrides: replaced, allow_insecure })
     }
 
     /// Whether a transport for these endpoints must be able to speak plain HTTP.
@@ -109,9 +105,7 @@ fn is_domain(text: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= MAX_ROOT_BYTES && text.split('.').all(label)
 }
@@ -138,10 +132,7 @@ fn parse(service: Service, text: &str, allow_insecure: bool) -> Result<Endpoint,
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    Ok(Endpoint {
-        url: format!("{}://{host}/", url.scheme()),
-        host,
-    })
+    Ok(Endpoint { url: format!("{}://{host}/", url.scheme()), host })
 }
 
 #[cfg(test)]
@@ -149,14 +140,7 @@ mod tests {
     use super::*;
 
     /// Root, overrides, service, region, and the expected URL and host.
-    type Row = (
-        &'static str,
-        &'static [&'static str],
-        Service,
-        &'static str,
-        &'static str,
-        &'static str,
-    );
+    type Row = (&'static str, &'static [&'static str], Service, &'static str, &'static str, &'static str);
 
     fn endpoints(root: &str, overrides: &[&str], insecure: bool) -> Result<Endpoints, InvalidEndpoint> {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
@@ -251,41 +235,16 @@ mod tests {
             (DEFAULT_ROOT, &["https://as.example"], true, E::Form),
             (DEFAULT_ROOT, &["sts=https://x"], true, E::Service("sts".into())),
             (DEFAULT_ROOT, &["AS=https://x"], true, E::Service("AS".into())),
-            (
-                DEFAULT_ROOT,
-                &["as=https://a", "as=https://b"],
-                true,
-                E::Twice(Service::As),
-            ),
+            (DEFAULT_ROOT, &["as=https://a", "as=https://b"], true, E::Twice(Service::As)),
             (DEFAULT_ROOT, &["as="], true, E::Url(Service::As)),
             (DEFAULT_ROOT, &["as=as.example"], true, E::Url(Service::As)),
             (DEFAULT_ROOT, &["as=ftp://as.example"], true, E::Url(Service::As)),
-            (
-                DEFAULT_ROOT,
-                &["as=https://as.example/path"],
-                true,
-                E::Extra(Service::As),
-            ),
+            (DEFAULT_ROOT, &["as=https://as.example/path"], true, E::Extra(Service::As)),
             (DEFAULT_ROOT, &["as=https://as.example?q"], true, E::Extra(Service::As)),
             (DEFAULT_ROOT, &["as=https://as.example#f"], true, E::Extra(Service::As)),
-            (
-                DEFAULT_ROOT,
-                &["as=https://user:pass@as.example"],
-                true,
-                E::Extra(Service::As),
-            ),
-            (
-                DEFAULT_ROOT,
-                &["as=http://127.0.0.1:9000"],
-                false,
-                E::Insecure(Service::As),
-            ),
-            (
-                DEFAULT_ROOT,
-                &["cvm=https://x", "as=http://y"],
-                false,
-                E::Insecure(Service::As),
-            ),
+            (DEFAULT_ROOT, &["as=https://user:pass@as.example"], true, E::Extra(Service::As)),
+            (DEFAULT_ROOT, &["as=http://127.0.0.1:9000"], false, E::Insecure(Service::As)),
+            (DEFAULT_ROOT, &["cvm=https://x", "as=http://y"], false, E::Insecure(Service::As)),
         ];
         for (root, overrides, insecure, expected) in rows {
             let refused = endpoints(root, overrides, insecure).unwrap_err();

@@ -54,15 +54,8 @@ impl<'a> Opened<'a> {
         };
         let request_id = head.request_id.and_then(|id| clean_request_id(&id, redactor));
         let error = head.error.map(|error| api_error(&error, request_id.clone(), redactor));
-        let deprecated = head
-            .deprecated_warning
-            .map(|text| clean_text(&text, MAX_MESSAGE_BYTES, redactor));
-        Ok(Self {
-            response,
-            request_id,
-            deprecated,
-            error,
-        })
+        let deprecated = head.deprecated_warning.map(|text| clean_text(&text, MAX_MESSAGE_BYTES, redactor));
+        Ok(Self { response, request_id, deprecated, error })
     }
 
     fn garbled(&self, reason: &str) -> CallError {
@@ -74,21 +67,13 @@ impl<'a> Opened<'a> {
     }
 
     fn reply<T>(self, value: T) -> Reply<T> {
-        Reply {
-            value,
-            request_id: self.request_id,
-            cloud_time: self.response.date,
-            deprecated: self.deprecated,
-        }
+        Reply { value, request_id: self.request_id, cloud_time: self.response.date, deprecated: self.deprecated }
     }
 
     fn refused(self) -> Result<Self, CallError> {
         match self.error {
             None => Ok(self),
-            Some(Ok(error)) => Err(CallError::Refused {
-                error,
-                cloud_time: self.response.date,
-            }),
+            Some(Ok(error)) => Err(CallError::Refused { error, cloud_time: self.response.date }),
             Some(Err(reason)) => Err(self.garbled(reason)),
         }
     }
@@ -141,11 +126,7 @@ fn api_error(error: &Value, request_id: Option<String>, redactor: &Redactor) -> 
         return Err("an error without a code");
     }
     let message = clean_text(text("Message"), MAX_MESSAGE_BYTES, redactor);
-    Ok(ApiError {
-        code,
-        message,
-        request_id,
-    })
+    Ok(ApiError { code, message, request_id })
 }
 
 /// What is wrong with a body, in words of ours: `serde_json`'s own may quote it.

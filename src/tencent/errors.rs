@@ -111,10 +111,7 @@ impl CallError {
 /// into a code that we know.
 pub(super) fn clean_code(code: &str, redactor: &Redactor) -> String {
     let redacted = redactor.redact(cut(code, MAX_LOOKED_AT));
-    let visible: String = redacted
-        .chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-        .collect();
+    let visible: String = redacted.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
     cut(&redactor.redact(&visible), MAX_CODE_BYTES).to_owned()
 }
 
@@ -165,10 +162,7 @@ mod tests {
             ("plain text", "plain text".to_owned()),
             ("支付 is wrong", "支付 is wrong".to_owned()),
             ("two\r\nlines\u{1b}[31m\u{202e}", "twolines[31m".to_owned()),
-            (
-                "the password PAI@Test123 is weak",
-                "the password [redacted] is weak".to_owned(),
-            ),
+            ("the password PAI@Test123 is weak", "the password [redacted] is weak".to_owned()),
             ("split PAI@\nTest123", "split [redacted]".to_owned()),
             (filler.as_str(), "x".repeat(MAX_MESSAGE_BYTES)),
             (drowned.as_str(), String::new()),

@@ -86,10 +86,7 @@ impl InstanceState {
 
 impl From<String> for InstanceState {
     fn from(text: String) -> Self {
-        Self::KNOWN
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .unwrap_or(Self::Other(text))
+        Self::KNOWN.into_iter().find(|state| state.as_str() == text).unwrap_or(Self::Other(text))
     }
 }
 

@@ -40,10 +40,7 @@ where
     T: DeserializeOwned,
 {
     let found: Vec<Value> = value(deserializer)?;
-    Ok(found
-        .into_iter()
-        .filter_map(|element| serde_json::from_value(element).ok())
-        .collect())
+    Ok(found.into_iter().filter_map(|element| serde_json::from_value(element).ok()).collect())
 }
 
 /// A time in RFC 3339, with `Z` or an offset.

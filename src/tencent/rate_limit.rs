@@ -86,9 +86,7 @@ impl RateLimits {
     ) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.swept.is_none_or(|swept| now.duration_since(swept) > FORGET) {
-            state
-                .buckets
-                .retain(|_, bucket| now.duration_since(bucket.due) <= FORGET);
+            state.buckets.retain(|_, bucket| now.duration_since(bucket.due) <= FORGET);
             state.swept = Some(now);
         }
         let key = (secret_id.clone(), region.clone(), action);
@@ -113,13 +111,7 @@ struct Bucket {
 impl Bucket {
     fn new(action: Action, now: Instant) -> Self {
         let nanoseconds = 1_000_000_000 * 100 / (u64::from(action.documented_rate()) * SHARE_PERCENT);
-        Self {
-            interval: Duration::from_nanos(nanoseconds),
-            due: now,
-            promised: now,
-            halvings: 0,
-            throttled_at: now,
-        }
+        Self { interval: Duration::from_nanos(nanoseconds), due: now, promised: now, halvings: 0, throttled_at: now }
     }
 
     fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
@@ -128,11 +120,7 @@ impl Bucket {
             return Ok(());
         }
         let next = self.promised + self.interval(now);
-        self.promised = if next < self.due || next > now + SPREAD {
-            self.due
-        } else {
-            next
-        };
+        self.promised = if next < self.due || next > now + SPREAD { self.due } else { next };
         Err(self.promised - now)
     }
 
@@ -171,11 +159,7 @@ mod tests {
     const ACTION: Action = Action::CreatePaiInstance;
 
     fn keys() -> (RateLimits, SecretId, Region) {
-        (
-            RateLimits::default(),
-            SecretId::new("AKIDx"),
-            Region::parse("ap-guangzhou").unwrap(),
-        )
+        (RateLimits::default(), SecretId::new("AKIDx"), Region::parse("ap-guangzhou").unwrap())
     }
 
     /// Times at which tokens were given to one caller that comes back when it is told to.
@@ -192,12 +176,8 @@ mod tests {
     }
 
     fn most_in_one_second(times: &[Instant]) -> usize {
-        let within = |start: Instant| {
-            times
-                .iter()
-                .filter(|&&t| t >= start && t < start + Duration::from_secs(1))
-                .count()
-        };
+        let within =
+            |start: Instant| times.iter().filter(|&&t| t >= start && t < start + Duration::from_secs(1)).count();
         times.iter().map(|&start| within(start)).max().unwrap_or(0)
     }
 
@@ -297,9 +277,7 @@ mod tests {
             limits.try_take(&id, &region, ACTION, Instant::now()).unwrap();
         }
         tokio::time::advance(FORGET * 2).await;
-        limits
-            .try_take(&SecretId::new("AKIDx"), &region, ACTION, Instant::now())
-            .unwrap();
+        limits.try_take(&SecretId::new("AKIDx"), &region, ACTION, Instant::now()).unwrap();
         assert_eq!(limits.state.lock().unwrap().buckets.len(), 1);
     }
 }

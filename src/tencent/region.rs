@@ -28,11 +28,7 @@ impl Region {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
             && text.chars().all(allowed);
-        if shaped {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidRegion)
-        }
+        if shaped { Ok(Self(text.to_owned())) } else { Err(InvalidRegion) }
     }
 
     /// The name as the cloud writes it.
@@ -86,12 +82,9 @@ mod tests {
 
     #[test]
     fn financial_regions_end_in_fsi() {
-        for (text, financial) in [
-            ("ap-shanghai-fsi", true),
-            ("ap-shanghai", false),
-            ("ap-fsi-shanghai", false),
-            ("fsi", false),
-        ] {
+        for (text, financial) in
+            [("ap-shanghai-fsi", true), ("ap-shanghai", false), ("ap-fsi-shanghai", false), ("fsi", false)]
+        {
             let region = Region::parse(text).unwrap();
             assert_eq!(region.is_financial(), financial, "{text}");
         }

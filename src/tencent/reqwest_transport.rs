@@ -35,10 +35,7 @@ pub struct TransportOptions {
 
 impl Default for TransportOptions {
     fn default() -> Self {
-        Self {
-            allow_insecure: false,
-            connect_timeout: CONNECT_TIMEOUT,
-        }
+        Self { allow_insecure: false, connect_timeout: CONNECT_TIMEOUT }
     }
 }
 
@@ -90,11 +87,7 @@ fn build(options: &TransportOptions, idle_per_host: usize) -> Result<reqwest::Cl
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse, TransportFailure>> {
-        let client = if request.fresh_connection {
-            self.fresh.clone()
-        } else {
-            self.pooled.clone()
-        };
+        let client = if request.fresh_connection { self.fresh.clone() } else { self.pooled.clone() };
         exchange(client, request).boxed()
     }
 }
@@ -110,11 +103,7 @@ async fn exchange(client: reqwest::Client, request: HttpRequest) -> Result<HttpR
     let status = response.status().as_u16();
     let date = response.headers().get(DATE).and_then(http_date);
     let mut body = BytesMut::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| failure(error, "read the reply"))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(error, "read the reply"))? {
         if body.len() + chunk.len() > MAX_REPLY_BYTES {
             return Err(TransportFailure {
                 sent: Sent::Maybe,
@@ -123,20 +112,14 @@ async fn exchange(client: reqwest::Client, request: HttpRequest) -> Result<HttpR
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(HttpResponse {
-        status,
-        date,
-        body: Bytes::from(body),
-    })
+    Ok(HttpResponse { status, date, body: Bytes::from(body) })
 }
 
 fn header_map(headers: &[(&'static str, HeaderText)]) -> Result<HeaderMap, TransportFailure> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, text) in headers {
-        let unfit = || TransportFailure {
-            sent: Sent::No,
-            reason: format!("the value of the header {name} cannot be sent"),
-        };
+        let unfit =
+            || TransportFailure { sent: Sent::No, reason: format!("the value of the header {name} cannot be sent") };
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
         let mut value = HeaderValue::from_str(text.expose()).map_err(|_| unfit())?;
         value.set_sensitive(matches!(text, HeaderText::Sensitive(_)));
@@ -148,11 +131,7 @@ fn header_map(headers: &[(&'static str, HeaderText)]) -> Result<HeaderMap, Trans
 /// Only a failure to build or to connect is certain to precede the first byte; a deadline that strikes at any time is
 /// not.
 fn failure(error: reqwest::Error, doing: &str) -> TransportFailure {
-    let sent = if error.is_builder() || error.is_connect() {
-        Sent::No
-    } else {
-        Sent::Maybe
-    };
+    let sent = if error.is_builder() || error.is_connect() { Sent::No } else { Sent::Maybe };
     // The chain holds names of hosts and reasons of the system and of TLS, nothing that was sent.
     let error = error.without_url();
     let mut reason = format!("{doing}: {error}");
@@ -161,10 +140,7 @@ fn failure(error: reqwest::Error, doing: &str) -> TransportFailure {
         reason = format!("{reason}: {error}");
         source = error.source();
     }
-    TransportFailure {
-        sent,
-        reason: cut(&reason, MAX_REASON_BYTES).to_owned(),
-    }
+    TransportFailure { sent, reason: cut(&reason, MAX_REASON_BYTES).to_owned() }
 }
 
 /// A date in the form of RFC 9110, section 5.6.7; the cloud's clock is worth nothing if it cannot be read.

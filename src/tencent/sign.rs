@@ -57,41 +57,26 @@ pub fn sign(parts: &RequestParts<'_>, credentials: &Credentials, timestamp: Time
     let (canonical_request, signed_headers) = canonical_request(parts);
     let date = timestamp.strftime("%Y-%m-%d").to_string();
     let scope = format!("{date}/{}/tc3_request", parts.service);
-    let string_to_sign = format!(
-        "{ALGORITHM}\n{}\n{scope}\n{}",
-        timestamp.as_second(),
-        sha256_hex(canonical_request.as_bytes())
-    );
+    let string_to_sign =
+        format!("{ALGORITHM}\n{}\n{scope}\n{}", timestamp.as_second(), sha256_hex(canonical_request.as_bytes()));
     let key = signing_key(credentials, &date, parts.service);
     let signature = hex(hmac_sha256(&*key, string_to_sign.as_bytes()).as_slice());
     let authorization = format!(
         "{ALGORITHM} Credential={}/{scope}, SignedHeaders={signed_headers}, Signature={signature}",
         credentials.secret_id
     );
-    Signature {
-        canonical_request,
-        string_to_sign,
-        signature,
-        authorization,
-    }
+    Signature { canonical_request, string_to_sign, signature, authorization }
 }
 
 fn canonical_request(parts: &RequestParts<'_>) -> (String, String) {
-    let mut headers: Vec<(String, String)> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
+    let mut headers: Vec<(String, String)> =
+        parts.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
     headers.sort();
     let mut lines = String::new();
     let mut names: Vec<&str> = Vec::with_capacity(headers.len());
     for (name, value) in &headers {
         // The one value that the vendor lowers; the header itself keeps its case.
-        let value = if name == "x-tc-action" {
-            value.to_ascii_lowercase()
-        } else {
-            value.clone()
-        };
+        let value = if name == "x-tc-action" { value.to_ascii_lowercase() } else { value.clone() };
         let _ = writeln!(lines, "{name}:{value}");
         names.push(name);
     }

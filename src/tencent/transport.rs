@@ -136,11 +136,7 @@ mod tests {
         for secret in ["hush", "tell", "PAI@Test123"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        let response = HttpResponse {
-            status: 200,
-            date: None,
-            body: Bytes::from_static(b"PAI@Test123"),
-        };
+        let response = HttpResponse { status: 200, date: None, body: Bytes::from_static(b"PAI@Test123") };
         assert!(!format!("{response:?}").contains("PAI@"), "{response:?}");
     }
 }

@@ -64,9 +64,9 @@ const BY_BUSINESS_BEGINNINGS: &[&str] = &[
 /// Judges the result of a create. Source: `reliability.md`, section 2, step 9.
 pub fn create_verdict(result: &Result<Reply<CreatePaiInstanceReply>, CallError>) -> CreateVerdict {
     match result {
-        Ok(reply) if !reply.value.instance_ids.is_empty() => CreateVerdict::Created {
-            ids: reply.value.instance_ids.clone(),
-        },
+        Ok(reply) if !reply.value.instance_ids.is_empty() => {
+            CreateVerdict::Created { ids: reply.value.instance_ids.clone() }
+        }
         Err(CallError::NotSent { .. } | CallError::RateLimited { .. }) => CreateVerdict::NotSent,
         Err(CallError::Refused { error, .. }) => by_code(&error.code),
         Ok(_) | Err(CallError::NoAnswer { .. } | CallError::Garbled { .. }) => CreateVerdict::Unknown,

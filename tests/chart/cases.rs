@@ -23,30 +23,15 @@ pub type Row = (&'static str, Value, Check);
 
 /// All cases.
 pub fn rows() -> Vec<Row> {
-    [naming(), image(), cluster(), operator(), pod(), extras()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [naming(), image(), cluster(), operator(), pod(), extras()].into_iter().flatten().collect()
 }
 
 fn naming() -> Vec<Row> {
     let name_label = "/spec/selector/matchLabels/app.kubernetes.io~1name";
     vec![
-        (
-            "nameOverride",
-            json!({"nameOverride": "x"}),
-            Is("Deployment", name_label, json!("x")),
-        ),
-        (
-            "fullnameOverride",
-            json!({"fullnameOverride": "x"}),
-            Is("Deployment", "/metadata/name", json!("x")),
-        ),
-        (
-            "fullnameOverride",
-            json!({"fullnameOverride": "x"}),
-            Arg("--lease-name=x"),
-        ),
+        ("nameOverride", json!({"nameOverride": "x"}), Is("Deployment", name_label, json!("x"))),
+        ("fullnameOverride", json!({"fullnameOverride": "x"}), Is("Deployment", "/metadata/name", json!("x"))),
+        ("fullnameOverride", json!({"fullnameOverride": "x"}), Arg("--lease-name=x")),
         (
             "commonLabels",
             json!({"commonLabels": {"team": "a"}}),
@@ -63,31 +48,19 @@ fn naming() -> Vec<Row> {
 fn image() -> Vec<Row> {
     let image = |key, values, expected: &str| -> Row {
         let pointer = "/spec/template/spec/containers/0/image";
-        (
-            key,
-            json!({"image": values}),
-            Is("Deployment", pointer, json!(expected)),
-        )
+        (key, json!({"image": values}), Is("Deployment", pointer, json!(expected)))
     };
     let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let plain = format!("pai-operator:{}", env!("CARGO_PKG_VERSION"));
     vec![
-        image(
-            "image.registry",
-            json!({"registry": "r.example.com"}),
-            &format!("r.example.com/{plain}"),
-        ),
+        image("image.registry", json!({"registry": "r.example.com"}), &format!("r.example.com/{plain}")),
         image("image.repository", json!({"repository": "a/b", "tag": "1"}), "a/b:1"),
         image("image.tag", json!({"tag": "v2"}), "pai-operator:v2"),
         image("image.digest", json!({"digest": digest}), &format!("{plain}@{digest}")),
         (
             "image.pullPolicy",
             json!({"image": {"pullPolicy": "Always"}}),
-            Is(
-                "Deployment",
-                "/spec/template/spec/containers/0/imagePullPolicy",
-                json!("Always"),
-            ),
+            Is("Deployment", "/spec/template/spec/containers/0/imagePullPolicy", json!("Always")),
         ),
         (
             "imagePullSecrets",
@@ -111,21 +84,13 @@ fn cluster() -> Vec<Row> {
     vec![
         ("crds.install", json!({"crds": {"install": false}}), Count(CRD, 0)),
         ("crds.install", json!({}), Is(CRD, keep, json!("keep"))),
-        (
-            "crds.keep",
-            json!({"crds": {"keep": false}}),
-            Is(CRD, keep, Value::Null),
-        ),
+        ("crds.keep", json!({"crds": {"keep": false}}), Is(CRD, keep, Value::Null)),
         (
             "crds.annotations",
             json!({"crds": {"annotations": {"a": "b"}}}),
             Is(CRD, "/metadata/annotations/a", json!("b")),
         ),
-        account(
-            "serviceAccount.create",
-            json!({"create": false}),
-            Count("ServiceAccount", 0),
-        ),
+        account("serviceAccount.create", json!({"create": false}), Count("ServiceAccount", 0)),
         account(
             "serviceAccount.name",
             json!({"name": "x"}),
@@ -136,26 +101,14 @@ fn cluster() -> Vec<Row> {
             json!({"annotations": {"a": "b"}}),
             Is("ServiceAccount", "/metadata/annotations/a", json!("b")),
         ),
-        (
-            "rbac.create",
-            json!({"rbac": {"create": false}}),
-            Count("ClusterRole", 0),
-        ),
+        ("rbac.create", json!({"rbac": {"create": false}}), Count("ClusterRole", 0)),
         ("rbac.create", json!({"rbac": {"create": false}}), Count("Role", 0)),
         aggregate("rbac.aggregate.view", "view"),
         aggregate("rbac.aggregate.edit", "edit"),
         aggregate("rbac.aggregate.admin", "admin"),
-        (
-            "watch.namespaces",
-            json!({"watch": {"namespaces": ["a"]}}),
-            Arg("--watch-namespace=a"),
-        ),
+        ("watch.namespaces", json!({"watch": {"namespaces": ["a"]}}), Arg("--watch-namespace=a")),
         ("watch.namespaces", json!({}), NoArg("--watch-namespace")),
-        references(
-            "references.namespaces",
-            json!({"namespaces": ["a", "b"]}),
-            Count("Role", 3),
-        ),
+        references("references.namespaces", json!({"namespaces": ["a", "b"]}), Count("Role", 3)),
         references(
             "references.secretNames",
             json!({"secretNames": ["s"]}),
@@ -166,27 +119,15 @@ fn cluster() -> Vec<Row> {
             json!({"configMapNames": ["c"]}),
             Is("Role", "/rules/1/resourceNames", json!(["c"])),
         ),
-        references(
-            "references.clusterWide",
-            json!({"clusterWide": true}),
-            Count("ClusterRole", 4),
-        ),
+        references("references.clusterWide", json!({"clusterWide": true}), Count("ClusterRole", 4)),
     ]
 }
 
 fn operator() -> Vec<Row> {
     let cloud = |key, values, check| -> Row { (key, json!({"tencentcloud": values}), check) };
     vec![
-        cloud(
-            "tencentcloud.endpointRoot",
-            json!({"endpointRoot": "a.b"}),
-            Arg("--endpoint-root=a.b"),
-        ),
-        cloud(
-            "tencentcloud.endpoints.as",
-            json!({"endpoints": {"as": "https://x"}}),
-            Arg("--endpoint=as=https://x"),
-        ),
+        cloud("tencentcloud.endpointRoot", json!({"endpointRoot": "a.b"}), Arg("--endpoint-root=a.b")),
+        cloud("tencentcloud.endpoints.as", json!({"endpoints": {"as": "https://x"}}), Arg("--endpoint=as=https://x")),
         cloud(
             "tencentcloud.endpoints.cvm",
             json!({"endpoints": {"cvm": "https://x"}}),
@@ -198,11 +139,7 @@ fn operator() -> Vec<Row> {
             json!({"allowInsecureEndpoints": true}),
             Arg("--allow-insecure-endpoints"),
         ),
-        cloud(
-            "tencentcloud.allowInsecureEndpoints",
-            json!({}),
-            NoArg("--allow-insecure"),
-        ),
+        cloud("tencentcloud.allowInsecureEndpoints", json!({}), NoArg("--allow-insecure")),
         cloud(
             "tencentcloud.maxConcurrentReconciles",
             json!({"maxConcurrentReconciles": 3}),
@@ -213,40 +150,16 @@ fn operator() -> Vec<Row> {
             json!({"leaderElection": {"leaseDurationSeconds": 30}}),
             Arg("--lease-duration=30s"),
         ),
-        (
-            "log.level",
-            json!({"log": {"level": "debug"}}),
-            Arg("--log-level=debug"),
-        ),
-        (
-            "log.format",
-            json!({"log": {"format": "text"}}),
-            Arg("--log-format=text"),
-        ),
-        (
-            "metrics.enabled",
-            json!({"metrics": {"enabled": false}}),
-            Arg("--metrics-address=off"),
-        ),
+        ("log.level", json!({"log": {"level": "debug"}}), Arg("--log-level=debug")),
+        ("log.format", json!({"log": {"format": "text"}}), Arg("--log-format=text")),
+        ("metrics.enabled", json!({"metrics": {"enabled": false}}), Arg("--metrics-address=off")),
+        ("metrics.port", json!({"metrics": {"port": 9}}), Arg("--metrics-address=[::]:9")),
         (
             "metrics.port",
             json!({"metrics": {"port": 9}}),
-            Arg("--metrics-address=[::]:9"),
+            Is("Deployment", "/spec/template/spec/containers/0/ports/1/containerPort", json!(9)),
         ),
-        (
-            "metrics.port",
-            json!({"metrics": {"port": 9}}),
-            Is(
-                "Deployment",
-                "/spec/template/spec/containers/0/ports/1/containerPort",
-                json!(9),
-            ),
-        ),
-        (
-            "extraArgs",
-            json!({"extraArgs": ["--settle-window=9s"]}),
-            Arg("--settle-window=9s"),
-        ),
+        ("extraArgs", json!({"extraArgs": ["--settle-window=9s"]}), Arg("--settle-window=9s")),
     ]
 }
 
@@ -266,11 +179,7 @@ fn pod() -> Vec<Row> {
     };
     let is = |pointer, value| Is("Deployment", pointer, value);
     vec![
-        (
-            "replicaCount",
-            json!({"replicaCount": 2}),
-            is("/spec/replicas", json!(2)),
-        ),
+        ("replicaCount", json!({"replicaCount": 2}), is("/spec/replicas", json!(2))),
         meta("podAnnotations", "annotations"),
         meta("podLabels", "labels"),
         (
@@ -295,11 +204,7 @@ fn pod() -> Vec<Row> {
         pod("priorityClassName", json!("high")),
         pod("terminationGracePeriodSeconds", json!(99)),
         container("extraEnv", "env/2", json!({"name": "A", "value": "b"})),
-        container(
-            "extraVolumeMounts",
-            "volumeMounts/1",
-            json!({"name": "v", "mountPath": "/v"}),
-        ),
+        container("extraVolumeMounts", "volumeMounts/1", json!({"name": "v", "mountPath": "/v"})),
         (
             "extraVolumes",
             json!({"extraVolumes": [{"name": "v", "emptyDir": {}}]}),
@@ -313,11 +218,7 @@ fn extras() -> Vec<Row> {
     let two = json!({"replicaCount": 2, "podDisruptionBudget": {"enabled": true}});
     let object = json!({"kind": "ConfigMap", "data": {"in": "{{ .Release.Namespace }}"}});
     vec![
-        policy(
-            "networkPolicy.enabled",
-            json!({"enabled": true}),
-            Count("NetworkPolicy", 1),
-        ),
+        policy("networkPolicy.enabled", json!({"enabled": true}), Count("NetworkPolicy", 1)),
         policy("networkPolicy.enabled", json!({}), Count("NetworkPolicy", 0)),
         policy(
             "networkPolicy.apiServerPorts",
@@ -325,10 +226,6 @@ fn extras() -> Vec<Row> {
             Is("NetworkPolicy", "/spec/egress/1/ports/1/port", json!(16443)),
         ),
         ("podDisruptionBudget.enabled", two, Count("PodDisruptionBudget", 1)),
-        (
-            "extraObjects",
-            json!({"extraObjects": [object]}),
-            Is("ConfigMap", "/data/in", json!("pai-system")),
-        ),
+        ("extraObjects", json!({"extraObjects": [object]}), Is("ConfigMap", "/data/in", json!("pai-system"))),
     ]
 }

@@ -19,10 +19,8 @@ pub fn chart() -> PathBuf {
 
 /// The values files of the chart's `ci` folder.
 pub fn ci_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(chart().join("ci"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(chart().join("ci")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 4, "{files:?}");
     files
@@ -68,10 +66,7 @@ pub fn text_of<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// All objects of a kind.
 pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    objects
-        .iter()
-        .filter(|object| text_of(object, "/kind") == kind)
-        .collect()
+    objects.iter().filter(|object| text_of(object, "/kind") == kind).collect()
 }
 
 #[test]
@@ -87,14 +82,8 @@ fn generated_files_are_up_to_date() {
     let crd = "pai.tencentcloud.io_paiinstances.yaml";
     let source = fs::read(root().join("crds").join(crd)).unwrap();
     let copy = fs::read(chart().join("files/crds").join(crd)).unwrap();
-    assert!(
-        source == copy,
-        "the chart's CRD differs from crds/{crd}: run `make gen`"
-    );
+    assert!(source == copy, "the chart's CRD differs from crds/{crd}: run `make gen`");
     let committed = fs::read_to_string(root().join("deploy/operator.yaml")).unwrap();
     let now = template(&[]).unwrap();
-    assert!(
-        committed == now,
-        "deploy/operator.yaml differs from the chart: run `make gen`"
-    );
+    assert!(committed == now, "deploy/operator.yaml differs from the chart: run `make gen`");
 }

@@ -112,11 +112,7 @@ fn empty_lists_of_names_give_no_right_instead_of_all() {
 #[test]
 fn every_binding_binds_the_service_account_and_nobody_else() {
     let objects = render(&json!({})).unwrap();
-    let bindings = [
-        of_kind(&objects, "RoleBinding"),
-        of_kind(&objects, "ClusterRoleBinding"),
-    ]
-    .concat();
+    let bindings = [of_kind(&objects, "RoleBinding"), of_kind(&objects, "ClusterRoleBinding")].concat();
     assert_eq!(bindings.len(), 3);
     let expected = json!([{"kind": "ServiceAccount", "name": "pai-operator",
                            "namespace": "pai-system"}]);

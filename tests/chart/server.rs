@@ -23,15 +23,7 @@ fn plane() -> &'static ControlPlane {
 }
 
 fn dry_run(plane: &ControlPlane, what: &str, yaml: &str) {
-    let args = [
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-        "-",
-    ];
+    let args = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     let output = plane.kubectl_with_input(&args, yaml);
     assert_eq!(output.code, 0, "{what}: {}", output.stderr);
     assert_eq!(output.stderr, "", "{what}: the API server warns");
@@ -66,10 +58,7 @@ fn install_use_and_uninstall() {
     for step in ["delete pai --all", "helm uninstall pai-operator", "delete crd"] {
         assert!(notes.contains(step), "the notes lack '{step}':\n{notes}");
     }
-    plane
-        .kubectl(&["wait", "--for=condition=Established", "--all", "crd", "--timeout=60s"])
-        .ok()
-        .unwrap();
+    plane.kubectl(&["wait", "--for=condition=Established", "--all", "crd", "--timeout=60s"]).ok().unwrap();
     samples_are_valid(&plane);
     rights_are_as_small_as_they_look(&plane);
     plane.helm(&["uninstall", "pai-operator", &namespace]).ok().unwrap();
@@ -124,11 +113,7 @@ fn rights_are_as_small_as_they_look(plane: &ControlPlane) {
         };
         let namespace = format!("--namespace={namespace}");
         let output = plane.kubectl(&["auth", "can-i", verb, resource, subresource, &namespace, operator]);
-        assert_eq!(
-            output.stdout.trim(),
-            expected,
-            "{verb} {resource} {subresource} {namespace}"
-        );
+        assert_eq!(output.stdout.trim(), expected, "{verb} {resource} {subresource} {namespace}");
     }
     let bind = ["create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor"];
     plane.kubectl(&bind).ok().unwrap();
@@ -142,9 +127,5 @@ fn rights_are_as_small_as_they_look(plane: &ControlPlane) {
         if answer == "yes" { Ok(()) } else { Err(answer) }
     })
     .unwrap();
-    assert_eq!(
-        may("--subresource=status"),
-        "no",
-        "nobody but the operator writes the status"
-    );
+    assert_eq!(may("--subresource=status"), "no", "nobody but the operator writes the status");
 }

@@ -21,16 +21,11 @@ fn holds(objects: &[Value], check: &Check) -> Result<(), String> {
             let found = of_kind(objects, kind);
             let object = found.first().ok_or_else(|| format!("no {kind}"))?;
             let value = object.pointer(pointer).cloned().unwrap_or(Value::Null);
-            (value == *expected)
-                .then_some(())
-                .ok_or_else(|| format!("{kind}{pointer} is {value}"))
+            (value == *expected).then_some(()).ok_or_else(|| format!("{kind}{pointer} is {value}"))
         }
         Arg(arg) => {
             let args = args(objects);
-            args.iter()
-                .any(|found| found == arg)
-                .then_some(())
-                .ok_or_else(|| format!("{args:?}"))
+            args.iter().any(|found| found == arg).then_some(()).ok_or_else(|| format!("{args:?}"))
         }
         NoArg(start) => {
             let args = args(objects);
@@ -39,9 +34,7 @@ fn holds(objects: &[Value], check: &Check) -> Result<(), String> {
         }
         Count(kind, expected) => {
             let count = of_kind(objects, kind).len();
-            (count == *expected)
-                .then_some(())
-                .ok_or_else(|| format!("{count} of {kind}"))
+            (count == *expected).then_some(()).ok_or_else(|| format!("{count} of {kind}"))
         }
     }
 }
@@ -67,11 +60,7 @@ fn each_key_of_the_values_has_a_case() {
     let covered: BTreeSet<&str> = rows().iter().map(|(key, ..)| *key).collect();
     let missing: Vec<_> = keys
         .iter()
-        .filter(|key| {
-            !covered
-                .iter()
-                .any(|row| *key == row || key.starts_with(&format!("{row}.")))
-        })
+        .filter(|key| !covered.iter().any(|row| *key == row || key.starts_with(&format!("{row}."))))
         .collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
 }
@@ -97,10 +86,7 @@ fn a_mistake_is_refused_and_the_message_names_the_value() {
         (json!({"references": {"secretName": "x"}}), "secretName"),
         (json!({"image": {"repository": ""}}), "repository"),
         (json!({"log": {"format": "xml"}}), "format"),
-        (
-            json!({"terminationGracePeriodSeconds": 5}),
-            "terminationGracePeriodSeconds",
-        ),
+        (json!({"terminationGracePeriodSeconds": 5}), "terminationGracePeriodSeconds"),
         (
             json!({"tencentcloud": {"endpoints": {"as": "http://a"}}}),
             "tencentcloud.endpoints.as must begin with https://",
@@ -109,10 +95,7 @@ fn a_mistake_is_refused_and_the_message_names_the_value() {
             json!({"watch": {"namespaces": ["a"]}, "references": {"clusterWide": true}}),
             "references.clusterWide must be false",
         ),
-        (
-            json!({"podDisruptionBudget": {"enabled": true}}),
-            "replicaCount must be 2 or more",
-        ),
+        (json!({"podDisruptionBudget": {"enabled": true}}), "replicaCount must be 2 or more"),
     ];
     for (values, expected) in table {
         let message = render(&values).expect_err(&values.to_string());

@@ -77,12 +77,7 @@ fn status() -> Value {
 }
 
 /// One write of the status: a name, the place that differs from the full status with its value, and the faults.
-type StatusRow = (
-    &'static str,
-    &'static str,
-    Value,
-    &'static [(&'static str, &'static str)],
-);
+type StatusRow = (&'static str, &'static str, Value, &'static [(&'static str, &'static str)]);
 
 fn status_rows() -> Vec<StatusRow> {
     let condition = |kind: &str| {
@@ -99,12 +94,7 @@ fn status_rows() -> Vec<StatusRow> {
             json!((0..21).map(|number| format!("ins-{number}")).collect::<Vec<_>>()),
             &[("status.instanceIds", "must have at most 20 items")],
         ),
-        (
-            "an id empty",
-            "/instanceIds",
-            json!([""]),
-            &[("status.instanceIds[0]", "should be at least 1 chars long")],
-        ),
+        ("an id empty", "/instanceIds", json!([""]), &[("status.instanceIds[0]", "should be at least 1 chars long")]),
         (
             "an instance twice",
             "/instances",

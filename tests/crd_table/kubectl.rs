@@ -73,24 +73,13 @@ fn apply_to_a_frozen_object_says_what_to_do() {
     object["spec"]["instanceTypes"] = json!(["S4.SMALL2"]);
     apply(&object).ok().unwrap();
     let status = json!({ "status": { "instanceIds": ["ins-1"] } }).to_string();
-    let patch = [
-        "patch",
-        "pai",
-        "applied",
-        "--subresource=status",
-        "--type=merge",
-        "--patch",
-        &status,
-    ];
+    let patch = ["patch", "pai", "applied", "--subresource=status", "--type=merge", "--patch", &status];
     plane.kubectl(&patch).ok().unwrap();
     apply(&object).ok().unwrap();
     object["spec"]["instanceTypes"] = json!(["S5.LARGE8"]);
     refused(
         &apply(&object),
-        &[
-            "spec.instanceTypes must stay as it is",
-            "apply a new PaiInstance with another name and domain",
-        ],
+        &["spec.instanceTypes must stay as it is", "apply a new PaiInstance with another name and domain"],
     );
     object["spec"]["instanceTypes"] = json!(["S4.SMALL2"]);
     object["spec"]["deletionPolicy"] = json!("Retain");
@@ -106,29 +95,15 @@ fn columns_category_and_selectors() {
     server.create(&object);
     let header = |args: &[&str]| {
         let table = plane.kubectl(args).ok().unwrap();
-        table
-            .lines()
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
+        table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let one = "--field-selector=spec.domainName=listed.example.com,spec.region=ap-guangzhou";
-    assert_eq!(
-        header(&["get", "pai", one]),
-        "NAME READY REASON STATE INSTANCE DOMAIN AGE"
-    );
+    assert_eq!(header(&["get", "pai", one]), "NAME READY REASON STATE INSTANCE DOMAIN AGE");
     assert_eq!(
         header(&["get", "tencentcloud", one, "--output=wide"]),
         "NAME READY REASON STATE INSTANCE DOMAIN REGION TYPE ADDRESS MESSAGE AGE"
     );
-    let names = |selector| {
-        plane
-            .kubectl(&["get", "paiinstances", "--output=name", selector])
-            .ok()
-            .unwrap()
-    };
+    let names = |selector| plane.kubectl(&["get", "paiinstances", "--output=name", selector]).ok().unwrap();
     assert_eq!(names(one), "paiinstance.pai.tencentcloud.io/listed\n");
     assert_eq!(names("--field-selector=spec.region=ap-nowhere"), "");
 }
@@ -137,17 +112,8 @@ fn columns_category_and_selectors() {
 fn explain_prints_the_documentation_of_the_fields() {
     let server = Server::connect();
     let expected: [(&str, &[&str]); 5] = [
-        (
-            "paiinstance",
-            &[
-                "Applying the object buys the machine, exactly once",
-                "pai.tencentcloud.io",
-            ],
-        ),
-        (
-            "paiinstance.spec",
-            &["region <string> -required-", "instanceTypes <[]string>"],
-        ),
+        ("paiinstance", &["Applying the object buys the machine, exactly once", "pai.tencentcloud.io"]),
+        ("paiinstance.spec", &["region <string> -required-", "instanceTypes <[]string>"]),
         (
             "paiinstance.spec.loginSettings",
             &[
@@ -161,11 +127,7 @@ fn explain_prints_the_documentation_of_the_fields() {
         ),
         (
             "paiinstance.spec.deletionPolicy",
-            &[
-                "ENUM: Delete Retain",
-                "leaves it running **and billed**",
-                "Can be changed at any time",
-            ],
+            &["ENUM: Delete Retain", "leaves it running **and billed**", "Can be changed at any time"],
         ),
         ("paiinstance.spec.region", &["Cannot be changed", "Financial regions"]),
     ];

@@ -29,15 +29,7 @@ fn copy() -> Value {
 fn loosen(schema: &mut Value) {
     let Some(map) = schema.as_object_mut() else { return };
     map.retain(|key, _| {
-        let bound = [
-            "maxLength",
-            "minLength",
-            "pattern",
-            "maxItems",
-            "minItems",
-            "maximum",
-            "minimum",
-        ];
+        let bound = ["maxLength", "minLength", "pattern", "maxItems", "minItems", "maximum", "minimum"];
         !bound.contains(&key.as_str()) && key != "x-kubernetes-validations" && key != "enum"
     });
     if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
@@ -86,11 +78,9 @@ fn an_object_of_a_looser_crd_can_be_worked_on_and_let_go() {
     server.plane().kubectl(&established).ok().unwrap();
     server.create(&careless("old"));
     server.plane().apply(&strict.to_string()).ok().unwrap();
-    wait_until("the strict CRD to take effect", TAKES_EFFECT, || {
-        match server.try_create(&careless("new")) {
-            Answer::Refused(_) => Ok(()),
-            Answer::Accepted(_) => Err("a careless object is still accepted".to_owned()),
-        }
+    wait_until("the strict CRD to take effect", TAKES_EFFECT, || match server.try_create(&careless("new")) {
+        Answer::Refused(_) => Ok(()),
+        Answer::Accepted(_) => Err("a careless object is still accepted".to_owned()),
     })
     .unwrap();
 

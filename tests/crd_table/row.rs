@@ -84,14 +84,10 @@ pub fn check(answer: &Answer, refused: &[(&str, &str)]) -> Result<(), String> {
     };
     let names_it =
         |cause: &(String, String), (field, words): &(&str, &str)| cause.0 == *field && cause.1.contains(words);
-    let missing: Vec<_> = refused
-        .iter()
-        .filter(|expected| !causes.iter().any(|cause| names_it(cause, expected)))
-        .collect();
-    let surplus: Vec<_> = causes
-        .iter()
-        .filter(|cause| !refused.iter().any(|expected| names_it(cause, expected)))
-        .collect();
+    let missing: Vec<_> =
+        refused.iter().filter(|expected| !causes.iter().any(|cause| names_it(cause, expected))).collect();
+    let surplus: Vec<_> =
+        causes.iter().filter(|cause| !refused.iter().any(|expected| names_it(cause, expected))).collect();
     if missing.is_empty() && surplus.is_empty() {
         return Ok(());
     }

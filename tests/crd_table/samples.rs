@@ -23,10 +23,7 @@ fn every_sample_is_accepted() {
         if documents.iter().any(|document| document["kind"] == "Kustomization") {
             continue;
         }
-        for document in documents
-            .into_iter()
-            .filter(|document| document["kind"] == "PaiInstance")
-        {
+        for document in documents.into_iter().filter(|document| document["kind"] == "PaiInstance") {
             serde_json::from_value::<PaiInstance>(document).unwrap_or_else(|error| panic!("{shown}: {error}"));
             instances += 1;
         }
@@ -45,10 +42,7 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(yaml_files(&path));
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             files.push(path);
         }
     }

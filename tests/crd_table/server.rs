@@ -43,15 +43,10 @@ impl Server {
         INSTALLED.get_or_init(|| install(plane));
         // kube and reqwest both use rustls, which wants to be told its provider; only the first call counts.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(async {
             let file = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
-            let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                .await
-                .unwrap();
+            let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
             config.read_timeout = Some(Duration::from_mins(1));
             config.default_retry = false;
             Client::try_from(config).unwrap()
@@ -67,10 +62,7 @@ impl Server {
 
     /// What a create would be answered; nothing is stored.
     pub fn try_create(&self, object: &Value) -> Answer {
-        let parameters = PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        };
+        let parameters = PostParams { dry_run: true, ..PostParams::default() };
         self.answer(self.api.create(&parameters, &object_of(object)))
     }
 
@@ -111,15 +103,10 @@ impl Server {
 
     /// What a deletion would be answered; nothing is deleted.
     pub fn try_delete(&self, name: &str) -> Answer {
-        let parameters = DeleteParams {
-            dry_run: true,
-            ..DeleteParams::default()
-        };
+        let parameters = DeleteParams { dry_run: true, ..DeleteParams::default() };
         let call = async {
             let either = self.api.delete(name, &parameters).await?;
-            Ok(either
-                .left()
-                .unwrap_or_else(|| DynamicObject::new(name, &ApiResource::erase::<PaiInstance>(&()))))
+            Ok(either.left().unwrap_or_else(|| DynamicObject::new(name, &ApiResource::erase::<PaiInstance>(&()))))
         };
         self.answer(call)
     }
@@ -147,10 +134,7 @@ impl Server {
 const NOT_ALL_CHECKED: &str = "some validation rules were not checked because the object was invalid";
 
 fn dry_run() -> PatchParams {
-    PatchParams {
-        dry_run: true,
-        ..PatchParams::default()
-    }
+    PatchParams { dry_run: true, ..PatchParams::default() }
 }
 
 fn object_of(value: &Value) -> DynamicObject {
@@ -166,19 +150,10 @@ fn accepted(answer: Answer) -> Value {
 
 fn install(plane: &ControlPlane) {
     plane.apply(&crd::yaml().unwrap()).ok().unwrap();
-    let served = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-        crd::CRD_NAME,
-    ];
+    let served = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd::CRD_NAME];
     plane.kubectl(&served).ok().unwrap();
     let found = plane.get(&["crd", crd::CRD_NAME]).unwrap();
     let conditions = found["status"]["conditions"].as_array().unwrap();
     let complaint = |condition: &&Value| condition["type"] == "NonStructuralSchema" && condition["status"] == "True";
-    assert!(
-        !conditions.iter().any(|condition| complaint(&condition)),
-        "{conditions:#?}"
-    );
+    assert!(!conditions.iter().any(|condition| complaint(&condition)), "{conditions:#?}");
 }

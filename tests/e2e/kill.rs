@@ -12,11 +12,7 @@ impl Scene {
     fn kill_when(&self, what: &str, probe: impl Fn(&Value) -> bool) -> Value {
         wait_until(what, PATIENCE, || {
             let object = self.object("victim");
-            if probe(&object) {
-                Ok(())
-            } else {
-                Err(object["status"].to_string())
-            }
+            if probe(&object) { Ok(()) } else { Err(object["status"].to_string()) }
         })
         .unwrap();
         assert!(self.stack.operator().kill9(), "the operator was not running");
@@ -55,9 +51,7 @@ fn stall(seconds: u64, commit: bool) -> Value {
 }
 
 fn has_finalizer(object: &Value) -> bool {
-    object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|list| !list.is_empty())
+    object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty())
 }
 
 fn attempt_state(object: &Value) -> String {
@@ -73,10 +67,7 @@ fn after_the_finalizer() {
     let left = scene.kill_when("the finalizer", has_finalizer);
     assert_eq!(left["status"]["createAttempt"], Value::Null);
     let account = pai_harness::Account::default();
-    scene.secret(
-        "tencentcloud-credentials",
-        &[("secretId", &account.id), ("secretKey", &account.key)],
-    );
+    scene.secret("tencentcloud-credentials", &[("secretId", &account.id), ("secretKey", &account.key)]);
     scene.restart();
     scene.wait_ready("victim");
     assert_eq!(scene.creates().len(), 1);
@@ -109,19 +100,11 @@ fn after_the_first_byte_of_the_request() {
             // The machine exists; the answer is held back.
             wait_until("the machine", PATIENCE, || {
                 let machines = scene.stack.simulator().instances().unwrap();
-                if machines.is_empty() {
-                    Err("none".to_owned())
-                } else {
-                    Ok(())
-                }
+                if machines.is_empty() { Err("none".to_owned()) } else { Ok(()) }
             })
             .unwrap();
         } else {
-            scene
-                .stack
-                .simulator()
-                .wait_for_calls("CreatePaiInstance", 1, PATIENCE)
-                .unwrap();
+            scene.stack.simulator().wait_for_calls("CreatePaiInstance", 1, PATIENCE).unwrap();
         }
         assert!(scene.stack.operator().kill9());
         assert_eq!(attempt_state(&scene.object("victim")), "Sending");
@@ -138,11 +121,7 @@ fn after_the_answer_of_the_cloud() {
     let scene = Scene::start(&[], &[]);
     scene.instance("victim", |_| ());
     // The call is in the cloud's list once it is answered; the ids may or may not have come as far as the status.
-    scene
-        .stack
-        .simulator()
-        .wait_for_calls("CreatePaiInstance", 1, PATIENCE)
-        .unwrap();
+    scene.stack.simulator().wait_for_calls("CreatePaiInstance", 1, PATIENCE).unwrap();
     assert!(scene.stack.operator().kill9());
     scene.restart();
     scene.wait_ready("victim");
@@ -154,17 +133,11 @@ fn after_the_answer_of_the_cloud() {
 fn after_the_ids_were_persisted() {
     let scene = Scene::start(&["--boot-time=8s"], &[]);
     scene.instance("victim", |_| ());
-    let left = scene.kill_when("the ids", |object| {
-        object["status"]["instanceIds"]
-            .as_array()
-            .is_some_and(|ids| !ids.is_empty())
-    });
+    let left = scene
+        .kill_when("the ids", |object| object["status"]["instanceIds"].as_array().is_some_and(|ids| !ids.is_empty()));
     scene.restart();
     scene.wait_ready("victim");
-    assert_eq!(
-        scene.object("victim")["status"]["instanceIds"],
-        left["status"]["instanceIds"]
-    );
+    assert_eq!(scene.object("victim")["status"]["instanceIds"], left["status"]["instanceIds"]);
     scene.assert_truth();
 }
 
@@ -175,11 +148,7 @@ fn a_purchase_under_way_is_finished_before_the_operator_stops() {
     scene.instance("victim", |_| ());
     wait_until("the machine", Duration::from_secs(30), || {
         let machines = scene.stack.simulator().instances().unwrap();
-        if machines.is_empty() {
-            Err("none".to_owned())
-        } else {
-            Ok(())
-        }
+        if machines.is_empty() { Err("none".to_owned()) } else { Ok(()) }
     })
     .unwrap();
     let status = scene.stack.operator().terminate().unwrap();

@@ -26,10 +26,7 @@ fn the_page_example_is_bought_as_the_page_says_and_terminated_on_delete() {
     });
     assert_eq!(creates[0]["parameters"], page);
     let frame = ["service", "action", "version", "region"].map(|key| creates[0][key].clone());
-    assert_eq!(
-        frame,
-        ["as", "CreatePaiInstance", "2018-04-19", "ap-guangzhou"].map(|word| json!(word))
-    );
+    assert_eq!(frame, ["as", "CreatePaiInstance", "2018-04-19", "ap-guangzhou"].map(|word| json!(word)));
 
     let object = scene.object("apple");
     let status = &object["status"];
@@ -39,10 +36,7 @@ fn the_page_example_is_bought_as_the_page_says_and_terminated_on_delete() {
     assert_eq!(status["createAttempt"]["state"], "Created");
     assert_eq!(status["instances"][0]["state"], "RUNNING");
     assert_eq!(condition(&object, "Synced").unwrap()["status"], "True");
-    assert_eq!(
-        (condition(&object, "Reconciling"), condition(&object, "Stalled")),
-        (None, None)
-    );
+    assert_eq!((condition(&object, "Reconciling"), condition(&object, "Stalled")), (None, None));
 
     scene.delete("apple");
     assert!(scene.stack.simulator().instances().unwrap().is_empty());
@@ -55,10 +49,7 @@ fn the_page_example_is_bought_as_the_page_says_and_terminated_on_delete() {
 fn temporary_credentials_and_references_are_sent() {
     let scene = Scene::start(&[], &[]);
     let (id, key, token) = crate::scene::TEMPORARY;
-    scene.secret(
-        "other-credentials",
-        &[("secretId", id), ("secretKey", key), ("token", token)],
-    );
+    scene.secret("other-credentials", &[("secretId", id), ("secretKey", key), ("token", token)]);
     scene.instance("pear", |spec| {
         spec["credentialsRef"]["name"] = json!("other-credentials");
         spec["initScript"] = json!({"secretKeyRef": {"name": "script", "key": "run.sh"}});
@@ -67,19 +58,10 @@ fn temporary_credentials_and_references_are_sent() {
     scene.wait_ready("pear");
     let create = &scene.creates()[0];
     assert_eq!(create["secretId"], id);
-    assert_eq!(
-        create["parameters"]["InitScript"],
-        "IyEvYmluL2Jhc2gKZXhwb3J0IExJQ0VOQ0U9cGxhbnRlZC1zY3JpcHQtMDQxNwo="
-    );
-    let uid = scene.object("pear")["metadata"]["uid"]
-        .as_str()
-        .unwrap()
-        .replace('-', "");
+    assert_eq!(create["parameters"]["InitScript"], "IyEvYmluL2Jhc2gKZXhwb3J0IExJQ0VOQ0U9cGxhbnRlZC1zY3JpcHQtMDQxNwo=");
+    let uid = scene.object("pear")["metadata"]["uid"].as_str().unwrap().replace('-', "");
     let name = create["parameters"]["InstanceName"].as_str().unwrap();
-    assert!(
-        name.ends_with(&uid) && name.len() <= 60,
-        "{name} is not the marker of {uid}"
-    );
+    assert!(name.ends_with(&uid) && name.len() <= 60, "{name} is not the marker of {uid}");
     scene.assert_no_secret_shown();
 }
 
@@ -89,37 +71,21 @@ fn a_refused_system_disk_is_named_and_nothing_loops() {
     scene.instance("disk", |_| ());
     let ready = scene.wait_reason("disk", "InvalidSpec");
     let message = ready["message"].as_str().unwrap();
-    assert!(
-        message.contains("spec.systemDisk") && message.contains("Nothing was bought"),
-        "{message}"
-    );
+    assert!(message.contains("spec.systemDisk") && message.contains("Nothing was bought"), "{message}");
     let stalled = condition(&scene.object("disk"), "Stalled").unwrap();
-    assert_eq!(
-        (&stalled["status"], &stalled["reason"]),
-        (&json!("True"), &json!("InvalidSpec"))
-    );
+    assert_eq!((&stalled["status"], &stalled["reason"]), (&json!("True"), &json!("InvalidSpec")));
 
     // Passes that a person asks for on other objects go by; this one is left alone until its spec is mended.
     for round in 1..=3 {
         scene.kubectl(&["label", "pai", "disk", &format!("round=r{round}"), "--overwrite"]);
-        scene.kubectl(&[
-            "annotate",
-            "pai",
-            "disk",
-            &format!("example.com/round=r{round}"),
-            "--overwrite",
-        ]);
+        scene.kubectl(&["annotate", "pai", "disk", &format!("example.com/round=r{round}"), "--overwrite"]);
         scene.instance(&format!("plain{round}"), |spec| {
             spec.as_object_mut().unwrap().remove("systemDisk");
         });
         scene.wait_ready(&format!("plain{round}"));
     }
     let to_disk = |call: &&serde_json::Value| call["parameters"]["DomainName"] == "disk-gz012345.pai.tcloudbase.com";
-    assert_eq!(
-        scene.creates().iter().filter(to_disk).count(),
-        1,
-        "a refused create was repeated"
-    );
+    assert_eq!(scene.creates().iter().filter(to_disk).count(), 1, "a refused create was repeated");
 
     scene.patch_spec("disk", &json!({"systemDisk": null}));
     scene.wait_ready("disk");

@@ -63,10 +63,7 @@ impl Scene {
 
     /// Creates or replaces a Secret.
     pub fn secret(&self, name: &str, data: &[(&str, &str)]) {
-        let data: Value = data
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)))
-            .collect();
+        let data: Value = data.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}));
     }
 
@@ -94,14 +91,7 @@ impl Scene {
 
     /// Merges a patch into the spec.
     pub fn patch_spec(&self, name: &str, spec: &Value) {
-        self.kubectl(&[
-            "patch",
-            "pai",
-            name,
-            "--type=merge",
-            "-p",
-            &json!({"spec": spec}).to_string(),
-        ]);
+        self.kubectl(&["patch", "pai", name, "--type=merge", "-p", &json!({"spec": spec}).to_string()]);
     }
 
     /// Asks the operator to look again now, as a person does who mended something outside.
@@ -121,11 +111,7 @@ impl Scene {
         wait_until(&format!("{name} to say {reason}"), PATIENCE, || {
             let object = self.object(name);
             let ready = condition(&object, "Ready").unwrap_or_default();
-            if ready["reason"] == reason {
-                Ok(ready)
-            } else {
-                Err(object["status"].to_string())
-            }
+            if ready["reason"] == reason { Ok(ready) } else { Err(object["status"].to_string()) }
         })
         .unwrap()
     }
@@ -143,15 +129,10 @@ impl Scene {
     /// Reasons and notes of the object's Events, oldest first.
     pub fn events(&self, name: &str) -> Vec<(String, String)> {
         let namespace = format!("--namespace={}", self.stack.namespace());
-        let events = self
-            .stack
-            .get(&[&namespace, "events.events.k8s.io", "--sort-by=.eventTime"])
-            .unwrap();
+        let events = self.stack.get(&[&namespace, "events.events.k8s.io", "--sort-by=.eventTime"]).unwrap();
         let items = events["items"].as_array().cloned().unwrap_or_default();
         let of_object = items.iter().filter(|event| event["regarding"]["name"] == name);
-        of_object
-            .map(|event| (text(&event["reason"]), text(&event["note"])))
-            .collect()
+        of_object.map(|event| (text(&event["reason"]), text(&event["note"]))).collect()
     }
 
     /// The creates that reached the cloud.
@@ -170,32 +151,16 @@ impl Scene {
             ("log", self.stack.operator().log()),
             ("metrics", self.stack.operator().metrics().unwrap_or_default()),
             ("objects", self.stack.get(&[&namespace, "pai"]).unwrap().to_string()),
-            (
-                "Events",
-                self.stack
-                    .get(&[&namespace, "events.events.k8s.io"])
-                    .unwrap()
-                    .to_string(),
-            ),
+            ("Events", self.stack.get(&[&namespace, "events.events.k8s.io"]).unwrap().to_string()),
         ];
-        let secrets = [
-            account.key.as_str(),
-            key,
-            token,
-            PASSWORD,
-            "planted-script-0417",
-            SECRET_SCRIPT_BASE64,
-        ];
+        let secrets = [account.key.as_str(), key, token, PASSWORD, "planted-script-0417", SECRET_SCRIPT_BASE64];
         for (place, text) in &places {
             for secret in secrets {
                 assert!(!text.contains(secret), "{place} shows {secret}");
             }
         }
         let log = &places[0].1;
-        assert!(
-            log.contains("\"level\":\"TRACE\""),
-            "the log is not at trace, so the search proves nothing"
-        );
+        assert!(log.contains("\"level\":\"TRACE\""), "the log is not at trace, so the search proves nothing");
     }
 }
 
@@ -223,11 +188,7 @@ pub fn example(name: &str) -> Value {
 
 /// One condition of an object.
 pub fn condition(object: &Value, kind: &str) -> Option<Value> {
-    object["status"]["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == kind)
-        .cloned()
+    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
 }
 
 /// The text of a JSON string, empty for anything else.

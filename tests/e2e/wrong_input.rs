@@ -24,29 +24,13 @@ impl Scene {
         }
         let object = self.object(name);
         assert_eq!(ready["observedGeneration"], object["metadata"]["generation"], "{name}");
-        let (present, absent) = if expected.stalled {
-            ("Stalled", "Reconciling")
-        } else {
-            ("Reconciling", "Stalled")
-        };
-        assert_eq!(
-            condition(&object, present).unwrap_or_default()["status"],
-            "True",
-            "{name}: {object}"
-        );
+        let (present, absent) = if expected.stalled { ("Stalled", "Reconciling") } else { ("Reconciling", "Stalled") };
+        assert_eq!(condition(&object, present).unwrap_or_default()["status"], "True", "{name}: {object}");
         assert_eq!(condition(&object, absent), None, "{name}");
-        assert_eq!(
-            condition(&object, "Synced").unwrap()["reason"],
-            "ReconcileError",
-            "{name}"
-        );
+        assert_eq!(condition(&object, "Synced").unwrap()["reason"], "ReconcileError", "{name}");
         let told = pai_harness::wait_until("the Event", PATIENCE, || {
             let events = self.events(name);
-            events
-                .iter()
-                .find(|(reason, _)| reason == expected.reason)
-                .cloned()
-                .ok_or_else(|| format!("{events:?}"))
+            events.iter().find(|(reason, _)| reason == expected.reason).cloned().ok_or_else(|| format!("{events:?}"))
         });
         let (_, note) = told.unwrap();
         assert!(note.contains(expected.words[0]), "{name}: the Event says {note:?}");
@@ -56,11 +40,7 @@ impl Scene {
     fn assert_recovers(&self, name: &str) {
         self.wait_ready(name);
         let object = self.object(name);
-        assert_eq!(
-            (condition(&object, "Stalled"), condition(&object, "Reconciling")),
-            (None, None),
-            "{name}"
-        );
+        assert_eq!((condition(&object, "Stalled"), condition(&object, "Reconciling")), (None, None), "{name}");
         assert_eq!(self.stack.simulator().instances().unwrap().len(), 1, "{name}");
         self.delete(name);
     }
@@ -98,11 +78,7 @@ fn credentials() {
         (
             "key-missing",
             &[("secretId", &good.id)],
-            Expected {
-                reason: "CredentialsNotFound",
-                stalled: true,
-                words: &["no key secretKey"],
-            },
+            Expected { reason: "CredentialsNotFound", stalled: true, words: &["no key secretKey"] },
         ),
         (
             "trailing-newline",
@@ -128,11 +104,7 @@ fn credentials() {
             Expected {
                 reason: "CredentialsInvalid",
                 stalled: true,
-                words: &[
-                    "Nothing was bought",
-                    "AuthFailure.SignatureFailure",
-                    "Mend the credentials Secret",
-                ],
+                words: &["Nothing was bought", "AuthFailure.SignatureFailure", "Mend the credentials Secret"],
             },
         ),
     ];
@@ -154,7 +126,7 @@ fn credentials() {
 fn references() {
     let scene = Scene::start(&[], &[]);
     scene.instance("no-config-map", |spec| {
-        spec["initScript"] = json!({"configMapKeyRef": {"name": "script", "key": "run.sh"}})
+        spec["initScript"] = json!({"configMapKeyRef": {"name": "script", "key": "run.sh"}});
     });
     scene.assert_says(
         "no-config-map",
@@ -171,11 +143,7 @@ fn references() {
     scene.look_again("no-config-map");
     scene.assert_says(
         "no-config-map",
-        &Expected {
-            reason: "InvalidSpec",
-            stalled: true,
-            words: &["16385 bytes", "nothing was sent", "Shorten it"],
-        },
+        &Expected { reason: "InvalidSpec", stalled: true, words: &["16385 bytes", "nothing was sent", "Shorten it"] },
     );
     config_map("#!/bin/bash\n");
     scene.look_again("no-config-map");
@@ -186,11 +154,7 @@ fn references() {
     let forbidden = Expected {
         reason: "CredentialsForbidden",
         stalled: true,
-        words: &[
-            "may not read the Secret",
-            "kubectl create role pai-read-hidden",
-            "--serviceaccount=",
-        ],
+        words: &["may not read the Secret", "kubectl create role pai-read-hidden", "--serviceaccount="],
     };
     scene.assert_says("forbidden", &forbidden);
     let good = pai_harness::Account::default();
@@ -239,11 +203,7 @@ fn refusals_of_the_cloud() {
         (
             "quota",
             "LimitExceeded.QuotaNotEnough",
-            Expected {
-                reason: "QuotaExceeded",
-                stalled: false,
-                words: &["Nothing was bought", "quota"],
-            },
+            Expected { reason: "QuotaExceeded", stalled: false, words: &["Nothing was bought", "quota"] },
         ),
         (
             "balance",
@@ -257,29 +217,17 @@ fn refusals_of_the_cloud() {
         (
             "invalid-action",
             "InvalidAction",
-            Expected {
-                reason: "ApiRetired",
-                stalled: true,
-                words: &["Nothing was bought", "no longer offers"],
-            },
+            Expected { reason: "ApiRetired", stalled: true, words: &["Nothing was bought", "no longer offers"] },
         ),
         (
             "action-offline",
             "ActionOffline",
-            Expected {
-                reason: "ApiRetired",
-                stalled: true,
-                words: &["Nothing was bought", "no longer offers"],
-            },
+            Expected { reason: "ApiRetired", stalled: true, words: &["Nothing was bought", "no longer offers"] },
         ),
         (
             "region",
             "UnsupportedRegion",
-            Expected {
-                reason: "RegionUnsupported",
-                stalled: true,
-                words: &["Nothing was bought", "another region"],
-            },
+            Expected { reason: "RegionUnsupported", stalled: true, words: &["Nothing was bought", "another region"] },
         ),
     ];
     for (name, code, expected) in rows {
@@ -293,11 +241,7 @@ fn refusals_of_the_cloud() {
         let creates = scene.creates().len();
         scene.look_again(name);
         scene.assert_recovers(name);
-        assert_eq!(
-            scene.creates().len(),
-            creates + 1,
-            "{name}: one more create after it was mended"
-        );
+        assert_eq!(scene.creates().len(), creates + 1, "{name}: one more create after it was mended");
     }
     scene.assert_no_secret_shown();
 }
@@ -311,11 +255,8 @@ fn a_throttling_and_an_unreachable_cloud_are_waited_for() {
         &json!({"kind": "error", "code": "RequestLimitExceeded", "message": "slowly", "commit": false}),
     );
     scene.instance("throttled", |_| ());
-    let throttled = Expected {
-        reason: "CloudThrottled",
-        stalled: false,
-        words: &["Nothing was bought", "tried again by itself"],
-    };
+    let throttled =
+        Expected { reason: "CloudThrottled", stalled: false, words: &["Nothing was bought", "tried again by itself"] };
     scene.assert_says("throttled", &throttled);
     scene.assert_recovers("throttled");
 
@@ -339,28 +280,13 @@ fn a_failed_launch_is_told_and_never_replaced() {
     scene.instance("stillborn", |_| ());
     let ready = scene.wait_reason("stillborn", "InstanceFailed");
     let message = text(&ready["message"]);
-    assert!(
-        message.contains("failed to launch") && message.contains("nothing is bought in its place"),
-        "{message}"
-    );
-    assert_eq!(
-        condition(&scene.object("stillborn"), "Stalled").unwrap()["reason"],
-        "InstanceFailed"
-    );
-    assert!(
-        scene
-            .events("stillborn")
-            .iter()
-            .any(|(reason, _)| reason == "InstanceFailed")
-    );
+    assert!(message.contains("failed to launch") && message.contains("nothing is bought in its place"), "{message}");
+    assert_eq!(condition(&scene.object("stillborn"), "Stalled").unwrap()["reason"], "InstanceFailed");
+    assert!(scene.events("stillborn").iter().any(|(reason, _)| reason == "InstanceFailed"));
     scene.look_again("stillborn");
     scene.instance("healthy", |_| ());
     scene.wait_ready("healthy");
-    assert_eq!(
-        scene.creates().len(),
-        2,
-        "one create for each object, none in place of the failed one"
-    );
+    assert_eq!(scene.creates().len(), 2, "one create for each object, none in place of the failed one");
     // The way out that the message holds, typed as it stands.
     scene.run_command_of(&message);
     scene.wait_ready("stillborn");

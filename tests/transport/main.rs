@@ -36,11 +36,7 @@ const IMPATIENCE: Duration = Duration::from_millis(300);
 const GOOD: &str = r#"{"Response":{"InstanceIdSet":["ins-1"],"RequestId":"r-1"}}"#;
 
 fn transport(allow_insecure: bool, connect_timeout: Duration) -> ReqwestTransport {
-    ReqwestTransport::new(&TransportOptions {
-        allow_insecure,
-        connect_timeout,
-    })
-    .unwrap()
+    ReqwestTransport::new(&TransportOptions { allow_insecure, connect_timeout }).unwrap()
 }
 
 fn request(url: String, fresh_connection: bool, deadline: Duration) -> HttpRequest {
@@ -48,10 +44,7 @@ fn request(url: String, fresh_connection: bool, deadline: Duration) -> HttpReque
         url,
         headers: vec![
             ("Content-Type", HeaderText::Plain("application/json".into())),
-            (
-                "Authorization",
-                HeaderText::Sensitive("TC3-HMAC-SHA256 hush-hush".into()),
-            ),
+            ("Authorization", HeaderText::Sensitive("TC3-HMAC-SHA256 hush-hush".into())),
         ],
         body: Bytes::from_static(br#"{"Password":"PAI@Test123"}"#),
         fresh_connection,
@@ -77,11 +70,7 @@ async fn without_a_connection_nothing_was_sent() {
     let refusing = unused.local_addr().unwrap();
     drop(unused);
     assert_failure("refused", send(format!("http://{refusing}/")).await, Sent::No);
-    assert_failure(
-        "no such name",
-        send("http://no-such-host.invalid/".into()).await,
-        Sent::No,
-    );
+    assert_failure("no such name", send("http://no-such-host.invalid/".into()).await, Sent::No);
     assert_failure("not a URL", send("http://".into()).await, Sent::No);
 }
 
@@ -116,9 +105,7 @@ async fn a_black_hole_got_nothing() {
         assert!(queue.len() < 1000, "the queue of a listening socket never fills here");
     }
     let impatient = transport(true, IMPATIENCE);
-    let result = impatient
-        .send(request(format!("http://{address}/"), true, PATIENCE))
-        .await;
+    let result = impatient.send(request(format!("http://{address}/"), true, PATIENCE)).await;
     assert_failure("black hole", result, Sent::No);
 }
 
@@ -126,11 +113,7 @@ async fn a_black_hole_got_nothing() {
 async fn plain_http_is_not_spoken_unless_allowed() {
     let server = Server::start(Manner::Say(answer("200 OK", "", GOOD))).await;
     let secure = transport(false, PATIENCE);
-    assert_failure(
-        "plain",
-        secure.send(request(server.url(), true, PATIENCE)).await,
-        Sent::No,
-    );
+    assert_failure("plain", secure.send(request(server.url(), true, PATIENCE)).await, Sent::No);
     assert_eq!(server.connections().await, 0);
 }
 
@@ -150,36 +133,16 @@ fn failures_after_connecting() -> Vec<(&'static str, Manner, Duration)> {
         ("closed after the request", Manner::CloseAfterRequest, PATIENCE),
         ("silent", Manner::Silence, IMPATIENCE),
         ("cut body", Manner::Say(cut("")), PATIENCE),
-        (
-            "cut head",
-            Manner::Say(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
-            PATIENCE,
-        ),
+        ("cut head", Manner::Say(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()), PATIENCE),
         (
             "cut chunks",
             Manner::Say([head("Transfer-Encoding: chunked"), b"5\r\n{\"Res\r\n".to_vec()].concat()),
             PATIENCE,
         ),
-        (
-            "not HTTP",
-            Manner::Say(b"220 mail.example ESMTP\r\n".to_vec()),
-            PATIENCE,
-        ),
-        (
-            "endless chunks",
-            Manner::SayForEver(head("Transfer-Encoding: chunked"), chunk),
-            PATIENCE,
-        ),
-        (
-            "endless body",
-            Manner::SayForEver(head(&huge), vec![b' '; 0x10000]),
-            PATIENCE,
-        ),
-        (
-            "endless head",
-            Manner::SayForEver(b"HTTP/1.1 200 OK\r\n".to_vec(), b"X-A: b\r\n".to_vec()),
-            PATIENCE,
-        ),
+        ("not HTTP", Manner::Say(b"220 mail.example ESMTP\r\n".to_vec()), PATIENCE),
+        ("endless chunks", Manner::SayForEver(head("Transfer-Encoding: chunked"), chunk), PATIENCE),
+        ("endless body", Manner::SayForEver(head(&huge), vec![b' '; 0x10000]), PATIENCE),
+        ("endless head", Manner::SayForEver(b"HTTP/1.1 200 OK\r\n".to_vec(), b"X-A: b\r\n".to_vec()), PATIENCE),
     ]
 }
 
@@ -188,9 +151,7 @@ async fn after_connecting_a_failure_may_have_sent_something_once() {
     for (name, manner, deadline) in failures_after_connecting() {
         for fresh in [true, false] {
             let server = Server::start(manner.clone()).await;
-            let result = transport(true, PATIENCE)
-                .send(request(server.url(), fresh, deadline))
-                .await;
+            let result = transport(true, PATIENCE).send(request(server.url(), fresh, deadline)).await;
             assert_failure(name, result, Sent::Maybe);
             assert_eq!(server.connections().await, 1, "{name}");
             assert!(server.requests() <= 1, "{name}");
@@ -243,12 +204,7 @@ fn proxies_of_the_environment_are_ignored() {
     let nobody = "http://127.0.0.1:1";
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "answers_come_back_as_they_are"])
-        .envs([
-            ("HTTP_PROXY", nobody),
-            ("http_proxy", nobody),
-            ("HTTPS_PROXY", nobody),
-            ("ALL_PROXY", nobody),
-        ])
+        .envs([("HTTP_PROXY", nobody), ("http_proxy", nobody), ("HTTPS_PROXY", nobody), ("ALL_PROXY", nobody)])
         .env_remove("NO_PROXY")
         .env_remove("no_proxy")
         .output()
@@ -284,21 +240,11 @@ fn order() -> CreatePaiInstance {
 /// The whole way of a create over a socket: what the server does, and what is concluded about the money.
 #[tokio::test]
 async fn a_create_over_the_wire_is_judged_right() {
-    let created = CreateVerdict::Created {
-        ids: vec![InstanceId::new("ins-1")],
-    };
+    let created = CreateVerdict::Created { ids: vec![InstanceId::new("ins-1")] };
     let mut rows = vec![
         ("created", Manner::Say(answer("200 OK", "", GOOD)), created),
-        (
-            "bad gateway",
-            Manner::Say(answer("502 Bad Gateway", "", "<html>")),
-            CreateVerdict::Unknown,
-        ),
-        (
-            "not JSON",
-            Manner::Say(answer("200 OK", "", "<html>")),
-            CreateVerdict::Unknown,
-        ),
+        ("bad gateway", Manner::Say(answer("502 Bad Gateway", "", "<html>")), CreateVerdict::Unknown),
+        ("not JSON", Manner::Say(answer("200 OK", "", "<html>")), CreateVerdict::Unknown),
         ("empty", Manner::Say(answer("200 OK", "", "")), CreateVerdict::Unknown),
     ];
     for (name, manner, deadline) in failures_after_connecting() {
@@ -311,9 +257,7 @@ async fn a_create_over_the_wire_is_judged_right() {
         let endpoint = format!("as={}", server.url());
         let endpoints = Endpoints::new("tencentcloudapi.com", &[endpoint], true).unwrap();
         let client = Client::new(Arc::new(transport(true, PATIENCE)), endpoints);
-        let signed = client
-            .prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH)
-            .unwrap();
+        let signed = client.prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH).unwrap();
         let result = client.send_create(signed).await;
         assert_eq!(create_verdict(&result), verdict, "{name}: {result:?}");
         assert_eq!(server.connections().await, 1, "{name}");
@@ -328,9 +272,7 @@ async fn a_create_that_cannot_connect_was_not_sent() {
     drop(unused);
     let endpoints = Endpoints::new("tencentcloudapi.com", &[endpoint], true).unwrap();
     let client = Client::new(Arc::new(transport(true, PATIENCE)), endpoints);
-    let signed = client
-        .prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH)
-        .unwrap();
+    let signed = client.prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH).unwrap();
     let result = client.send_create(signed).await;
     assert!(matches!(result, Err(CallError::NotSent { .. })), "{result:?}");
     assert_eq!(create_verdict(&result), CreateVerdict::NotSent);

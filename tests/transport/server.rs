@@ -41,11 +41,7 @@ impl Server {
     /// Listens on a free port.
     pub async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let server = Self {
-            address: listener.local_addr().unwrap(),
-            peers: Arc::default(),
-            requests: Arc::default(),
-        };
+        let server = Self { address: listener.local_addr().unwrap(), peers: Arc::default(), requests: Arc::default() };
         let (peers, requests) = (Arc::clone(&server.peers), Arc::clone(&server.requests));
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {

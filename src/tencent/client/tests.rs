@@ -38,20 +38,13 @@ impl Transport for Arc<Script> {
 }
 
 fn client(answers: impl IntoIterator<Item = Answer>) -> (Client, Arc<Script>) {
-    let script = Arc::new(Script {
-        answers: Mutex::new(answers.into_iter().collect()),
-        ..Script::default()
-    });
+    let script = Arc::new(Script { answers: Mutex::new(answers.into_iter().collect()), ..Script::default() });
     let endpoints = Endpoints::new("tencentcloudapi.com", &["cvm=http://127.0.0.1:9000".into()], true).unwrap();
     (Client::new(Arc::new(Arc::clone(&script)), endpoints), script)
 }
 
 fn reply(status: u16, body: &str) -> HttpResponse {
-    HttpResponse {
-        status,
-        date: Some(now()),
-        body: Bytes::from(body.to_owned()),
-    }
+    HttpResponse { status, date: Some(now()), body: Bytes::from(body.to_owned()) }
 }
 
 fn envelope(response: &Value) -> HttpResponse {
@@ -79,10 +72,7 @@ fn order() -> CreatePaiInstance {
         subnet_ids: vec![],
         instance_name: Some("PAI-TEST".into()),
         instance_types: vec![],
-        login_settings: Some(LoginSettings {
-            password: Some(PASSWORD.into()),
-            ..LoginSettings::default()
-        }),
+        login_settings: Some(LoginSettings { password: Some(PASSWORD.into()), ..LoginSettings::default() }),
         system_disk: None,
         instance_charge_type: None,
         instance_charge_prepaid: None,
@@ -141,11 +131,7 @@ async fn what_is_signed_is_what_is_sent() {
     };
     let again = sign(&parts, &account(None).credentials, now());
     assert_eq!(header(&request, "Authorization"), Some(again.authorization.as_str()));
-    assert!(
-        again
-            .authorization
-            .contains("SignedHeaders=content-type;host;x-tc-action,")
-    );
+    assert!(again.authorization.contains("SignedHeaders=content-type;host;x-tc-action,"));
 }
 
 #[tokio::test]
@@ -160,19 +146,13 @@ async fn reads_share_connections_and_sign_a_host_with_its_port() {
     assert_eq!(header(&request, "X-TC-Token"), None);
     assert_eq!(request.body, r#"{"InstanceIds":["ins-1"],"Limit":1}"#);
     let authorization = header(&request, "Authorization").unwrap();
-    assert!(
-        authorization.contains("/2023-11-14/cvm/tc3_request,"),
-        "{authorization}"
-    );
+    assert!(authorization.contains("/2023-11-14/cvm/tc3_request,"), "{authorization}");
 }
 
 #[tokio::test]
 async fn a_termination_names_one_machine_on_a_connection_of_its_own() {
     let (client, script) = client([Ok(envelope(&json!({"RequestId": "r-1"})))]);
-    let reply = client
-        .terminate_instance(&account(None), &InstanceId::new("ins-1"), now())
-        .await
-        .unwrap();
+    let reply = client.terminate_instance(&account(None), &InstanceId::new("ins-1"), now()).await.unwrap();
     assert_eq!(reply.request_id.as_deref(), Some("r-1"));
     assert_eq!(reply.cloud_time, Some(now()));
     let request = script.requests.lock().unwrap().remove(0);
@@ -183,33 +163,18 @@ async fn a_termination_names_one_machine_on_a_connection_of_its_own() {
 #[tokio::test]
 async fn secrets_that_the_cloud_echoes_come_from_no_call() {
     let encoded = CreatePaiInstance::encode_script(SCRIPT);
-    let secrets = [
-        KEY,
-        TOKEN,
-        PASSWORD,
-        SCRIPT,
-        encoded.expose_secret(),
-        "export PASSWORD=hunter2",
-        "hunter2\nsystemctl",
-    ];
+    let secrets =
+        [KEY, TOKEN, PASSWORD, SCRIPT, encoded.expose_secret(), "export PASSWORD=hunter2", "hunter2\nsystemctl"];
     for secret in secrets {
         let echo = format!("before {secret} after");
         let error = json!({"Code": format!("InvalidParameter.{secret}"), "Message": echo});
         let answers = [
             Ok(envelope(&json!({"Error": error, "RequestId": echo}))),
-            Ok(envelope(
-                &json!({"InstanceIdSet": ["ins-1"], "RequestId": echo, "DeprecatedWarning": echo}),
-            )),
+            Ok(envelope(&json!({"InstanceIdSet": ["ins-1"], "RequestId": echo, "DeprecatedWarning": echo}))),
             Ok(reply(502, &json!({"Response": {"Error": error}}).to_string())),
             Ok(reply(200, &echo)),
-            Err(TransportFailure {
-                sent: Sent::Maybe,
-                reason: echo.clone(),
-            }),
-            Err(TransportFailure {
-                sent: Sent::No,
-                reason: echo.clone(),
-            }),
+            Err(TransportFailure { sent: Sent::Maybe, reason: echo.clone() }),
+            Err(TransportFailure { sent: Sent::No, reason: echo.clone() }),
         ];
         for answer in answers {
             let result = create(answer).await;
@@ -229,17 +194,8 @@ async fn secrets_that_the_cloud_echoes_come_from_no_call() {
 async fn an_operation_error_is_cleaned() {
     let instance = json!({"InstanceId": "ins-1", "LatestOperationErrorMsg": format!("bad\n{KEY}")});
     let (client, _) = client([Ok(envelope(&json!({"TotalCount": 1, "InstanceSet": [instance]})))]);
-    let reply = client
-        .describe_instances(&account(None), &DescribeInstances::default(), now())
-        .await
-        .unwrap();
-    let message = reply
-        .value
-        .instances
-        .first()
-        .unwrap()
-        .latest_operation_error_msg
-        .clone();
+    let reply = client.describe_instances(&account(None), &DescribeInstances::default(), now()).await.unwrap();
+    let message = reply.value.instances.first().unwrap().latest_operation_error_msg.clone();
     assert_eq!(message.as_deref(), Some("bad[redacted]"));
 }
 
@@ -263,10 +219,7 @@ async fn permits_and_terminations_do_not_wait_and_reads_do() {
     let second = client.terminate_instance(&account, &id, now()).await;
     assert!(matches!(second, Err(CallError::RateLimited { .. })), "{second:?}");
     for _ in 0..2 {
-        client
-            .describe_instances(&account, &DescribeInstances::default(), now())
-            .await
-            .unwrap();
+        client.describe_instances(&account, &DescribeInstances::default(), now()).await.unwrap();
     }
     assert_eq!(script.requests.lock().unwrap().len(), 3);
 }

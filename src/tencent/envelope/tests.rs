@@ -8,11 +8,7 @@ use crate::tencent::cvm::{DescribeInstancesReply, InstanceId};
 use crate::tencent::errors::{Class, CreateVerdict, create_verdict};
 
 fn response(status: u16, body: impl Into<String>) -> HttpResponse {
-    HttpResponse {
-        status,
-        date: None,
-        body: Bytes::from(body.into()),
-    }
+    HttpResponse { status, date: None, body: Bytes::from(body.into()) }
 }
 
 fn verdict(status: u16, body: impl Into<String>) -> CreateVerdict {
@@ -20,9 +16,7 @@ fn verdict(status: u16, body: impl Into<String>) -> CreateVerdict {
 }
 
 fn created(ids: &[&str]) -> CreateVerdict {
-    CreateVerdict::Created {
-        ids: ids.iter().map(|&id| InstanceId::new(id)).collect(),
-    }
+    CreateVerdict::Created { ids: ids.iter().map(|&id| InstanceId::new(id)).collect() }
 }
 
 #[test]
@@ -30,10 +24,7 @@ fn ids_win_over_everything_beside_them() {
     let refusal = json!({"Code": "InvalidParameter", "Message": "no"});
     let rows = [
         (200, json!({"InstanceIdSet": ["ins-1"]})),
-        (
-            200,
-            json!({"InstanceIdSet": ["ins-1"], "RequestId": 7, "Unknown": [{}]}),
-        ),
+        (200, json!({"InstanceIdSet": ["ins-1"], "RequestId": 7, "Unknown": [{}]})),
         (200, json!({"InstanceIdSet": ["ins-1"], "Error": null})),
         (200, json!({"InstanceIdSet": ["ins-1"], "Error": "odd"})),
         (200, json!({"InstanceIdSet": ["ins-1"], "Error": refusal})),
@@ -51,11 +42,7 @@ fn ids_win_over_everything_beside_them() {
 #[test]
 fn a_refusal_counts_with_status_200_alone() {
     let rows = [
-        (
-            200,
-            "InvalidParameter",
-            CreateVerdict::RefusedAtTheDoor(Class::Terminal),
-        ),
+        (200, "InvalidParameter", CreateVerdict::RefusedAtTheDoor(Class::Terminal)),
         (200, "ResourcesSoldOut.AvailableZone", CreateVerdict::RefusedByBusiness),
         (200, "InternalError.CallCnsError", CreateVerdict::Unknown),
         (200, "Invalid\u{200b}Parameter", CreateVerdict::Unknown),
@@ -136,11 +123,7 @@ fn replies_to_a_read_are_judged_by_the_body_first() {
 
 #[test]
 fn an_empty_listing_says_so_in_any_shape() {
-    for value in [
-        json!({}),
-        json!({"TotalCount": null, "InstanceSet": null}),
-        json!({"InstanceSet": []}),
-    ] {
+    for value in [json!({}), json!({"TotalCount": null, "InstanceSet": null}), json!({"InstanceSet": []})] {
         let body = json!({ "Response": value }).to_string();
         let reply = open::<DescribeInstancesReply>(&response(200, body.as_str()), &Redactor::default());
         assert_eq!(reply.unwrap().value, DescribeInstancesReply::default(), "{body}");

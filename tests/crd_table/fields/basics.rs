@@ -4,18 +4,10 @@ use crate::row::{Row, rows};
 
 /// All rows of this file.
 pub fn rows() -> Vec<Row> {
-    [
-        missing(),
-        types(),
-        nulls(),
-        region(),
-        domain_name(),
-        domain_length(),
-        credentials(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [missing(), types(), nulls(), region(), domain_name(), domain_length(), credentials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn missing() -> Vec<Row> {

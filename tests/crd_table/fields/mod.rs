@@ -57,10 +57,7 @@ fn leaves(path: &str, schema: &Value, found: &mut Vec<String>) {
 }
 
 fn rows() -> Vec<Row> {
-    [basics::rows(), machine::rows(), terms::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [basics::rows(), machine::rows(), terms::rows()].into_iter().flatten().collect()
 }
 
 #[test]
@@ -88,12 +85,7 @@ fn a_null_is_as_if_the_field_were_left_out() {
     object["spec"]["instanceChargeType"] = Value::Null;
     let spec = stored_spec(server.try_create(&object));
     assert_eq!(spec["instanceChargeType"], "POSTPAID_BY_HOUR");
-    for field in [
-        "internetChargeType",
-        "internetMaxBandwidthOut",
-        "publicIpAssigned",
-        "bandwidthPackageId",
-    ] {
+    for field in ["internetChargeType", "internetMaxBandwidthOut", "publicIpAssigned", "bandwidthPackageId"] {
         let mut object = smallest("null");
         object["spec"]["internetAccessible"][field] = Value::Null;
         let spec = stored_spec(server.try_create(&object));
@@ -123,10 +115,7 @@ fn a_new_object_is_in_progress_whatever_status_it_brings() {
     let mut object = smallest("forged-at-birth");
     object["status"] = json!({ "observedGeneration": 1, "instanceIds": ["ins-forged"] });
     server.create(&object);
-    assert_eq!(
-        server.get("forged-at-birth")["status"],
-        json!({ "observedGeneration": -1 })
-    );
+    assert_eq!(server.get("forged-at-birth")["status"], json!({ "observedGeneration": -1 }));
 }
 
 #[test]

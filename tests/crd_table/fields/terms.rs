@@ -4,10 +4,7 @@ use crate::row::{Row, rows};
 
 /// All rows of this file.
 pub fn rows() -> Vec<Row> {
-    [login(), charge_type(), prepaid(), deletion_policy()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [login(), charge_type(), prepaid(), deletion_policy()].into_iter().flatten().collect()
 }
 
 fn login() -> Vec<Row> {

@@ -28,30 +28,14 @@ pub struct Edit {
 /// Fields that can be changed, removed and added each by itself: name, old value, new value.
 fn plain_fields() -> Vec<(&'static str, Value, Value)> {
     vec![
-        (
-            "initScript",
-            json!({ "inline": "echo a" }),
-            json!({ "inline": "echo b" }),
-        ),
-        (
-            "zones",
-            json!(["ap-guangzhou-2", "ap-guangzhou-3"]),
-            json!(["ap-guangzhou-4"]),
-        ),
+        ("initScript", json!({ "inline": "echo a" }), json!({ "inline": "echo b" })),
+        ("zones", json!(["ap-guangzhou-2", "ap-guangzhou-3"]), json!(["ap-guangzhou-4"])),
         ("vpcId", json!("vpc-1"), json!("vpc-2")),
         ("subnetIds", json!(["subnet-1", "subnet-2"]), json!(["subnet-3"])),
         ("instanceName", json!("apple"), json!("pear")),
         ("instanceTypes", json!(["S4.SMALL2", "S5.SMALL2"]), json!(["S5.LARGE8"])),
-        (
-            "systemDisk",
-            json!({ "diskType": "CLOUD_SSD" }),
-            json!({ "diskType": "CLOUD_BASIC" }),
-        ),
-        (
-            "loginSettings",
-            json!({ "keyIds": ["skey-1"] }),
-            json!({ "keyIds": ["skey-2"] }),
-        ),
+        ("systemDisk", json!({ "diskType": "CLOUD_SSD" }), json!({ "diskType": "CLOUD_BASIC" })),
+        ("loginSettings", json!({ "keyIds": ["skey-1"] }), json!({ "keyIds": ["skey-2"] })),
     ]
 }
 
@@ -78,24 +62,9 @@ pub fn start(name: &str) -> Value {
 pub fn edits() -> Vec<Edit> {
     let mut edits = Vec::new();
     for (field, old, new) in plain_fields() {
-        edits.push(frozen(
-            &format!("{field} changed"),
-            "full",
-            json!({ field: new }),
-            &[field],
-        ));
-        edits.push(frozen(
-            &format!("{field} removed"),
-            "full",
-            json!({ field: null }),
-            &[field],
-        ));
-        edits.push(frozen(
-            &format!("{field} added"),
-            "bare",
-            json!({ field: old }),
-            &[field],
-        ));
+        edits.push(frozen(&format!("{field} changed"), "full", json!({ field: new }), &[field]));
+        edits.push(frozen(&format!("{field} removed"), "full", json!({ field: null }), &[field]));
+        edits.push(frozen(&format!("{field} added"), "bare", json!({ field: old }), &[field]));
     }
     edits.extend(reshaped());
     edits.extend(internet());
@@ -119,23 +88,11 @@ fn frozen(name: &str, from: &'static str, spec: Value, fields: &[&str]) -> Edit 
 fn reshaped() -> Vec<Edit> {
     let inside = |name, field: &str, value: Value| frozen(name, "full", json!({ field: value }), &[field]);
     vec![
-        inside(
-            "zones in another order",
-            "zones",
-            json!(["ap-guangzhou-3", "ap-guangzhou-2"]),
-        ),
-        inside(
-            "one more subnet",
-            "subnetIds",
-            json!(["subnet-1", "subnet-2", "subnet-3"]),
-        ),
+        inside("zones in another order", "zones", json!(["ap-guangzhou-3", "ap-guangzhou-2"])),
+        inside("one more subnet", "subnetIds", json!(["subnet-1", "subnet-2", "subnet-3"])),
         inside("one type less", "instanceTypes", json!(["S4.SMALL2"])),
         inside("diskSize added", "systemDisk", json!({ "diskSize": 50 })),
-        inside(
-            "login by another way",
-            "loginSettings",
-            json!({ "keyIds": null, "keepImageLogin": true }),
-        ),
+        inside("login by another way", "loginSettings", json!({ "keyIds": null, "keepImageLogin": true })),
         inside(
             "script from another place",
             "initScript",
@@ -152,30 +109,12 @@ fn reshaped() -> Vec<Edit> {
 
 /// The field is required, so its parts are what can come and go.
 fn internet() -> Vec<Edit> {
-    let part = |name, from, parts: Value| {
-        frozen(
-            name,
-            from,
-            json!({ "internetAccessible": parts }),
-            &["internetAccessible"],
-        )
-    };
+    let part =
+        |name, from, parts: Value| frozen(name, from, json!({ "internetAccessible": parts }), &["internetAccessible"]);
     vec![
-        part(
-            "internetAccessible changed",
-            "full",
-            json!({ "internetMaxBandwidthOut": 2 }),
-        ),
-        part(
-            "a part of internetAccessible removed",
-            "full",
-            json!({ "publicIpAssigned": null }),
-        ),
-        part(
-            "a part of internetAccessible added",
-            "bare",
-            json!({ "internetMaxBandwidthOut": 1 }),
-        ),
+        part("internetAccessible changed", "full", json!({ "internetMaxBandwidthOut": 2 })),
+        part("a part of internetAccessible removed", "full", json!({ "publicIpAssigned": null })),
+        part("a part of internetAccessible added", "bare", json!({ "internetMaxBandwidthOut": 1 })),
         Edit {
             always: vec![("spec.internetAccessible", "Required value")],
             frozen: Vec::new(),
@@ -189,30 +128,10 @@ fn charges() -> Vec<Edit> {
     let both = ["instanceChargeType", "instanceChargePrepaid"];
     let to_prepaid = json!({ "instanceChargeType": "PREPAID", "instanceChargePrepaid": { "period": 1 } });
     vec![
-        frozen(
-            "instanceChargeType changed",
-            "spot",
-            json!({ "instanceChargeType": "POSTPAID_BY_HOUR" }),
-            &both[..1],
-        ),
-        frozen(
-            "instanceChargeType removed",
-            "spot",
-            json!({ "instanceChargeType": null }),
-            &both[..1],
-        ),
-        frozen(
-            "instanceChargeType added",
-            "bare",
-            json!({ "instanceChargeType": "SPOTPAID" }),
-            &both[..1],
-        ),
-        frozen(
-            "the default charge type written out",
-            "bare",
-            json!({ "instanceChargeType": "POSTPAID_BY_HOUR" }),
-            &[],
-        ),
+        frozen("instanceChargeType changed", "spot", json!({ "instanceChargeType": "POSTPAID_BY_HOUR" }), &both[..1]),
+        frozen("instanceChargeType removed", "spot", json!({ "instanceChargeType": null }), &both[..1]),
+        frozen("instanceChargeType added", "bare", json!({ "instanceChargeType": "SPOTPAID" }), &both[..1]),
+        frozen("the default charge type written out", "bare", json!({ "instanceChargeType": "POSTPAID_BY_HOUR" }), &[]),
         frozen(
             "instanceChargePrepaid changed",
             "full",
@@ -239,10 +158,7 @@ fn charges() -> Vec<Edit> {
             &both,
         ),
         Edit {
-            always: vec![(
-                "spec.instanceChargePrepaid",
-                "must be set when instanceChargeType is PREPAID",
-            )],
+            always: vec![("spec.instanceChargePrepaid", "must be set when instanceChargeType is PREPAID")],
             ..frozen(
                 "instanceChargePrepaid removed alone",
                 "full",
@@ -255,55 +171,21 @@ fn charges() -> Vec<Edit> {
 
 fn never_frozen() -> Vec<Edit> {
     vec![
-        frozen(
-            "credentialsRef changed",
-            "full",
-            json!({ "credentialsRef": { "name": "other" } }),
-            &[],
-        ),
-        frozen(
-            "deletionPolicy changed",
-            "full",
-            json!({ "deletionPolicy": "Retain" }),
-            &[],
-        ),
+        frozen("credentialsRef changed", "full", json!({ "credentialsRef": { "name": "other" } }), &[]),
+        frozen("deletionPolicy changed", "full", json!({ "deletionPolicy": "Retain" }), &[]),
         frozen("deletionPolicy removed", "full", json!({ "deletionPolicy": null }), &[]),
-        frozen(
-            "deletionPolicy added",
-            "bare",
-            json!({ "deletionPolicy": "Delete" }),
-            &[],
-        ),
+        frozen("deletionPolicy added", "bare", json!({ "deletionPolicy": "Delete" }), &[]),
         frozen("the same spec again", "full", start("full"), &[]),
     ]
 }
 
 fn immutable() -> Vec<Edit> {
-    let always = |name, spec, always| Edit {
-        always,
-        ..frozen(name, "bare", spec, &[])
-    };
+    let always = |name, spec, always| Edit { always, ..frozen(name, "bare", spec, &[]) };
     vec![
-        always(
-            "region changed",
-            json!({ "region": "ap-shanghai" }),
-            vec![("spec.region", IMMUTABLE)],
-        ),
-        always(
-            "domainName changed",
-            json!({ "domainName": "pear.example.com" }),
-            vec![("spec.domainName", IMMUTABLE)],
-        ),
-        always(
-            "region removed",
-            json!({ "region": null }),
-            vec![("spec.region", "Required value")],
-        ),
-        always(
-            "domainName removed",
-            json!({ "domainName": null }),
-            vec![("spec.domainName", "Required value")],
-        ),
+        always("region changed", json!({ "region": "ap-shanghai" }), vec![("spec.region", IMMUTABLE)]),
+        always("domainName changed", json!({ "domainName": "pear.example.com" }), vec![("spec.domainName", IMMUTABLE)]),
+        always("region removed", json!({ "region": null }), vec![("spec.region", "Required value")]),
+        always("domainName removed", json!({ "domainName": null }), vec![("spec.domainName", "Required value")]),
         always(
             "credentialsRef removed",
             json!({ "credentialsRef": null }),

@@ -31,22 +31,13 @@ fn attempt(state: &str) -> Value {
 
 fn situations() -> Vec<Situation> {
     let situation = |name, freezes, status| Situation { name, status, freezes };
-    let with_attempt = |name, freezes| {
-        situation(
-            name,
-            freezes,
-            json!({ "observedGeneration": 1, "createAttempt": attempt(name) }),
-        )
-    };
+    let with_attempt =
+        |name, freezes| situation(name, freezes, json!({ "observedGeneration": 1, "createAttempt": attempt(name) }));
     let ids = json!(["ins-bmmk7d75"]);
     vec![
         situation("never visited", false, json!({})),
         situation("visited, nothing sent", false, json!({ "observedGeneration": 1 })),
-        situation(
-            "an empty list of ids",
-            false,
-            json!({ "observedGeneration": 1, "instanceIds": [] }),
-        ),
+        situation("an empty list of ids", false, json!({ "observedGeneration": 1, "instanceIds": [] })),
         with_attempt("Sending", true),
         with_attempt("Uncertain", true),
         with_attempt("Held", true),
@@ -56,26 +47,10 @@ fn situations() -> Vec<Situation> {
         with_attempt("Lapsed", false),
         with_attempt("Abandoned", false),
         with_attempt("Created", true),
-        situation(
-            "Created with ids",
-            true,
-            json!({ "createAttempt": attempt("Created"), "instanceIds": ids }),
-        ),
-        situation(
-            "Rejected with ids",
-            true,
-            json!({ "createAttempt": attempt("Rejected"), "instanceIds": ids }),
-        ),
-        situation(
-            "Lapsed with ids",
-            true,
-            json!({ "createAttempt": attempt("Lapsed"), "instanceIds": ids }),
-        ),
-        situation(
-            "Abandoned with ids",
-            true,
-            json!({ "createAttempt": attempt("Abandoned"), "instanceIds": ids }),
-        ),
+        situation("Created with ids", true, json!({ "createAttempt": attempt("Created"), "instanceIds": ids })),
+        situation("Rejected with ids", true, json!({ "createAttempt": attempt("Rejected"), "instanceIds": ids })),
+        situation("Lapsed with ids", true, json!({ "createAttempt": attempt("Lapsed"), "instanceIds": ids })),
+        situation("Abandoned with ids", true, json!({ "createAttempt": attempt("Abandoned"), "instanceIds": ids })),
         situation("ids without an attempt", true, json!({ "instanceIds": ids })),
     ]
 }
@@ -117,26 +92,14 @@ fn every_edit_in_every_situation() {
         }
         let object = format!("full-{number}");
         for (what, patch) in besides_the_spec() {
-            judge(
-                format!("{what}, {}", situation.name),
-                server.try_patch(&object, &patch),
-                &[],
-            );
+            judge(format!("{what}, {}", situation.name), server.try_patch(&object, &patch), &[]);
         }
         for (what, status) in status_writes() {
-            judge(
-                format!("{what}, {}", situation.name),
-                server.try_status(&object, &status),
-                &[],
-            );
+            judge(format!("{what}, {}", situation.name), server.try_status(&object, &status), &[]);
         }
         judge(format!("deletion, {}", situation.name), server.try_delete(&object), &[]);
         let forged = json!({ "spec": { "vpcId": "vpc-2" }, "status": { "createAttempt": null, "instanceIds": null } });
-        let refused = if situation.freezes {
-            vec![("spec.vpcId", FROZEN)]
-        } else {
-            vec![]
-        };
+        let refused = if situation.freezes { vec![("spec.vpcId", FROZEN)] } else { vec![] };
         judge(
             format!("an edit with a forged status, {}", situation.name),
             server.try_patch(&object, &forged),
@@ -151,20 +114,13 @@ fn every_edit_in_every_situation() {
 fn every_field_of_the_spec_is_changed_removed_and_added() {
     let crd = serde_json::to_value(crd::crd().unwrap()).unwrap();
     let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-    let required: Vec<&str> = spec["required"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: Vec<&str> = spec["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let edits = edits();
     for field in spec["properties"].as_object().unwrap().keys() {
         for operation in ["changed", "removed", "added"] {
             // A required field is always there.
             let possible = operation != "added" || !required.contains(&field.as_str());
-            let tested = edits
-                .iter()
-                .any(|edit| edit.name.starts_with(&format!("{field} {operation}")));
+            let tested = edits.iter().any(|edit| edit.name.starts_with(&format!("{field} {operation}")));
             assert!(tested || !possible, "no edit: {field} {operation}");
         }
     }
@@ -174,10 +130,7 @@ fn every_field_of_the_spec_is_changed_removed_and_added() {
 fn besides_the_spec() -> [(&'static str, Value); 5] {
     [
         ("a label added", json!({ "metadata": { "labels": { "team": "a" } } })),
-        (
-            "paused",
-            json!({ "metadata": { "annotations": { "pai.tencentcloud.io/paused": "true" } } }),
-        ),
+        ("paused", json!({ "metadata": { "annotations": { "pai.tencentcloud.io/paused": "true" } } })),
         (
             "a person's answer",
             json!({ "metadata": { "annotations": { "pai.tencentcloud.io/resolve-create": "retry:3f1c" } } }),
@@ -193,14 +146,8 @@ fn besides_the_spec() -> [(&'static str, Value); 5] {
 /// Writes of the status, which the operator must be able to make whatever the status says.
 fn status_writes() -> [(&'static str, Value); 4] {
     [
-        (
-            "the next state recorded",
-            json!({ "createAttempt": attempt("Uncertain") }),
-        ),
-        (
-            "ids recorded",
-            json!({ "instanceIds": ["ins-1"], "createAttempt": attempt("Created") }),
-        ),
+        ("the next state recorded", json!({ "createAttempt": attempt("Uncertain") })),
+        ("ids recorded", json!({ "instanceIds": ["ins-1"], "createAttempt": attempt("Created") })),
         ("the attempt taken away", json!({ "createAttempt": null })),
         ("the ids taken away", json!({ "instanceIds": null })),
     ]

@@ -47,17 +47,10 @@ pub fn run() -> Result<(), Error> {
     say(&format!("the cloud's own view: {}", json!(instances)));
     delete(&stack)?;
     stack.operator().terminate().and_then(|status| {
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::Other(format!("the operator ended with {status}")))
-        }
+        if status.success() { Ok(()) } else { Err(Error::Other(format!("the operator ended with {status}"))) }
     })?;
     drop(stack);
-    say(&format!(
-        "everything held and everything is stopped ({} s)",
-        started.elapsed().as_secs()
-    ));
+    say(&format!("everything held and everything is stopped ({} s)", started.elapsed().as_secs()));
     Ok(())
 }
 
@@ -90,11 +83,7 @@ fn delete(stack: &Stack) -> Result<(), Error> {
     shown(stack, &["get", "pai"])?;
     wait_until("the cloud to hold nothing", PATIENCE, || {
         let instances = stack.simulator().instances().map_err(|error| error.to_string())?;
-        if instances.is_empty() {
-            Ok(())
-        } else {
-            Err(json!(instances).to_string())
-        }
+        if instances.is_empty() { Ok(()) } else { Err(json!(instances).to_string()) }
     })?;
     let state = stack.simulator().state()?;
     let history = state.get("history").cloned().unwrap_or(Value::Null);

@@ -99,11 +99,8 @@ impl Layout {
         openssl(&["rsa", "-in", &key.display().to_string(), "-pubout", "-out", &public])?;
         let token = openssl(&["rand", "-hex", "16"])?;
         let token = token.trim();
-        fs::write(
-            self.folder.join("tokens.csv"),
-            format!("{token},admin,admin,system:masters\n"),
-        )
-        .map_err(Error::io("writing tokens.csv"))?;
+        fs::write(self.folder.join("tokens.csv"), format!("{token},admin,admin,system:masters\n"))
+            .map_err(Error::io("writing tokens.csv"))?;
         self.write_kubeconfig(&self.kubeconfig(), "admin", token)
     }
 
@@ -157,10 +154,7 @@ impl Layout {
                  serviceaccount-controller,clusterrole-aggregation-controller"
                     .into(),
                 "--leader-elect=false".into(),
-                format!(
-                    "--service-account-private-key-file={}",
-                    self.folder.join("sa.key").display()
-                ),
+                format!("--service-account-private-key-file={}", self.folder.join("sa.key").display()),
                 "--secure-port=0".into(),
             ],
         )
@@ -240,9 +234,5 @@ fn openssl(args: &[&str]) -> Result<String, Error> {
     if finished.code == 0 {
         return Ok(finished.stdout);
     }
-    Err(Error::Command {
-        command: format!("openssl {}", args.join(" ")),
-        code: finished.code,
-        output: finished.stderr,
-    })
+    Err(Error::Command { command: format!("openssl {}", args.join(" ")), code: finished.code, output: finished.stderr })
 }

@@ -68,10 +68,7 @@ pub fn down() -> Result<(), Error> {
 }
 
 fn release() -> Release {
-    Release {
-        name: "pai-operator".into(),
-        namespace: "pai-system".into(),
-    }
+    Release { name: "pai-operator".into(), namespace: "pai-system".into() }
 }
 
 impl Local {
@@ -87,11 +84,7 @@ impl Local {
             }
             Err(_) => State::default(),
         };
-        Ok(Self {
-            folder,
-            state,
-            _lock: lock,
-        })
+        Ok(Self { folder, state, _lock: lock })
     }
 
     fn save(&self) -> Result<(), Error> {
@@ -216,13 +209,8 @@ impl Local {
             accounts.push(account);
         }
         let extra = words(self.state.wishes.simulator_args.as_deref());
-        let process = simulator::launch(
-            self.port(SIMULATOR),
-            &accounts,
-            &extra,
-            &self.log_of(SIMULATOR),
-            Lifetime::Detached,
-        )?;
+        let process =
+            simulator::launch(self.port(SIMULATOR), &accounts, &extra, &self.log_of(SIMULATOR), Lifetime::Detached)?;
         self.remember(SIMULATOR, &process)
     }
 
@@ -238,10 +226,7 @@ impl Local {
         });
         release.install(layout, &[values_for_cloud(&cloud), more])?;
         let secret = self.account()?.secret("default", SECRET_NAME).to_string();
-        layout
-            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &secret)
-            .ok()
-            .map(drop)
+        layout.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &secret).ok().map(drop)
     }
 
     /// Starts the operator if it does not run, or runs with other arguments than the installed
@@ -307,10 +292,7 @@ impl Local {
             if wait_until(name, patience, gone).is_ok() {
                 return Ok(());
             }
-            say(&format!(
-                "{name} did not end within {} s; killing it",
-                patience.as_secs()
-            ));
+            say(&format!("{name} did not end within {} s; killing it", patience.as_secs()));
         }
         let _ = process::signal_group(pid, "KILL");
         wait_until(&format!("the end of {name}"), Duration::from_secs(20), gone)
@@ -325,11 +307,7 @@ impl Local {
             std::os::unix::fs::symlink(toolchain::path(tool)?, &link)
                 .map_err(Error::io(format!("linking {}", tool.name())))?;
         }
-        let simulator = if self.pid(SIMULATOR).is_some() {
-            self.simulator_url()
-        } else {
-            String::new()
-        };
+        let simulator = if self.pid(SIMULATOR).is_some() { self.simulator_url() } else { String::new() };
         let pid = self.pid(OPERATOR).unwrap_or_default();
         let text = format!(
             "# Written by `make up`; read it with `. target/local/env`.\n\
@@ -348,10 +326,7 @@ impl Local {
         );
         let file = self.folder.join("env");
         fs::write(&file, text).map_err(Error::io(format!("writing {}", file.display())))?;
-        say(&format!(
-            "the local stack is up; `. {}` sets KUBECONFIG and PATH",
-            file.display()
-        ));
+        say(&format!("the local stack is up; `. {}` sets KUBECONFIG and PATH", file.display()));
         Ok(file)
     }
 }

@@ -81,24 +81,13 @@ pub(crate) fn launch(
         log,
         lifetime,
     })?;
-    Ok(Running {
-        process,
-        leader: Leader {
-            pod_name: pod_name.to_owned(),
-            args,
-            lease_before,
-        },
-    })
+    Ok(Running { process, leader: Leader { pod_name: pod_name.to_owned(), args, lease_before } })
 }
 
 /// Whether `/readyz` answers 200; the error says what it answered.
 pub(crate) fn probe_ready(health_port: u16) -> Result<(), String> {
     let answer = http::request(health_port, "GET", "/readyz", "")?;
-    if answer.status == 200 {
-        Ok(())
-    } else {
-        Err(format!("/readyz: {} {}", answer.status, answer.body.trim()))
-    }
+    if answer.status == 200 { Ok(()) } else { Err(format!("/readyz: {} {}", answer.status, answer.body.trim())) }
 }
 
 /// Whether this process holds the Lease that its arguments name; the error says who holds it.
@@ -106,10 +95,7 @@ pub(crate) fn probe_leads(layout: &Layout, running: &Leader) -> Result<(), Strin
     let output = lease(layout, &running.args);
     let holder = output.stdout.split(' ').next().unwrap_or_default();
     if output.code != 0 || !holder.contains(&running.pod_name) {
-        return Err(format!(
-            "ready, but its lease is held by '{holder}' {}",
-            output.stderr.trim()
-        ));
+        return Err(format!("ready, but its lease is held by '{holder}' {}", output.stderr.trim()));
     }
     if output.stdout == running.lease_before {
         return Err(format!("ready, but the lease of '{holder}' was not renewed yet"));
@@ -119,11 +105,8 @@ pub(crate) fn probe_leads(layout: &Layout, running: &Leader) -> Result<(), Strin
 
 /// Holder and resource version of the Lease that the arguments name.
 fn lease(layout: &Layout, args: &[String]) -> Output {
-    let option = |name: &str| {
-        args.iter()
-            .find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='))
-            .unwrap_or("pai-operator")
-    };
+    let option =
+        |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('=')).unwrap_or("pai-operator");
     let namespace = format!("--namespace={}", option("--lease-namespace"));
     let fields = "jsonpath={.spec.holderIdentity} {.metadata.resourceVersion}";
     let name = option("--lease-name");
@@ -187,15 +170,14 @@ impl Operator {
             return Err(Error::Other("the operator was not started".into()));
         };
         let mut dead = None;
-        let result = wait_until(what, LEADS, || {
-            match self.slot().as_ref().map(|running| running.process.check_alive()) {
+        let result =
+            wait_until(what, LEADS, || match self.slot().as_ref().map(|running| running.process.check_alive()) {
                 Some(Err(error)) => {
                     dead = Some(error);
                     Ok(())
                 }
                 _ => probe(&leader),
-            }
-        });
+            });
         let log = || tail(&self.log_file(), 20);
         dead.map_or(result, Err)
             .map_err(|error| Error::Other(format!("{error}\nthe operator's last lines:\n{}", log())))
@@ -225,9 +207,7 @@ impl Operator {
 
     /// Sends a signal, such as `STOP` and `CONT` for a freeze.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
-        self.slot()
-            .as_ref()
-            .map_or(Ok(()), |running| running.process.signal(name))
+        self.slot().as_ref().map_or(Ok(()), |running| running.process.signal(name))
     }
 
     /// Its process id while it runs.
@@ -242,10 +222,7 @@ impl Operator {
 
     /// The arguments it runs with.
     pub fn args(&self) -> Vec<String> {
-        self.slot()
-            .as_ref()
-            .map(|running| running.leader.args.clone())
-            .unwrap_or_default()
+        self.slot().as_ref().map(|running| running.leader.args.clone()).unwrap_or_default()
     }
 
     /// Everything it logged, over all starts.
@@ -255,10 +232,7 @@ impl Operator {
 
     /// The log as JSON objects; lines that are none are left out.
     pub fn log_records(&self) -> Vec<Value> {
-        self.log()
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The metrics page.

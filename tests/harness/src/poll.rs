@@ -20,11 +20,7 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> 
         match probe() {
             Ok(value) => return Ok(value),
             Err(seen) if late => {
-                return Err(Error::Timeout {
-                    what: what.to_owned(),
-                    seconds: deadline.as_secs(),
-                    seen,
-                });
+                return Err(Error::Timeout { what: what.to_owned(), seconds: deadline.as_secs(), seen });
             }
             Err(_) => thread::sleep(PAUSE),
         }
@@ -40,11 +36,7 @@ mod tests {
         let mut looks = 0;
         let value = wait_until("the third look", Duration::from_mins(1), || {
             looks += 1;
-            if looks == 3 {
-                Ok(looks)
-            } else {
-                Err(format!("look {looks}"))
-            }
+            if looks == 3 { Ok(looks) } else { Err(format!("look {looks}")) }
         });
         assert_eq!(value.unwrap(), 3);
     }
@@ -52,9 +44,6 @@ mod tests {
     #[test]
     fn says_what_it_saw_last() {
         let failure = wait_until::<()>("the moon", Duration::ZERO, || Err("only clouds".into()));
-        assert_eq!(
-            failure.unwrap_err().to_string(),
-            "waited 0 s for the moon; last seen: only clouds"
-        );
+        assert_eq!(failure.unwrap_err().to_string(), "waited 0 s for the moon; last seen: only clouds");
     }
 }

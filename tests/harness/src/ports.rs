@@ -42,10 +42,7 @@ impl Port {
                 return Ok(Self { number, _lock: lock });
             }
         }
-        Err(Error::Other(format!(
-            "no free port between {FIRST} and {}",
-            FIRST + COUNT
-        )))
+        Err(Error::Other(format!("no free port between {FIRST} and {}", FIRST + COUNT)))
     }
 
     /// The number.

@@ -189,11 +189,7 @@ pub fn run(command: &Command, input: &[u8], deadline: Duration) -> Result<Finish
         let seconds = deadline.as_secs();
         stderr = format!("{stderr}\nended after its deadline of {seconds} s");
     }
-    Ok(Finished {
-        code: status.and_then(|status| status.code()).unwrap_or(-1),
-        stdout,
-        stderr,
-    })
+    Ok(Finished { code: status.and_then(|status| status.code()).unwrap_or(-1), stdout, stderr })
 }
 
 /// The command line for messages, cut to one readable line.
@@ -225,11 +221,7 @@ fn send(name: &str, target: &str) -> Result<(), Error> {
         .stderr(Stdio::null())
         .status()
         .map_err(Error::io("running kill"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Other(format!("signal {name} did not reach {target}")))
-    }
+    if status.success() { Ok(()) } else { Err(Error::Other(format!("signal {name} did not reach {target}"))) }
 }
 
 /// The last lines of a file, for messages.

@@ -48,17 +48,13 @@ static OPERATOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 static SIMULATOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
 fn given(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Asks cargo once per process: it knows whether the binary on disk is the current one, and takes
 /// 0.2 s to say so.
 fn built(package: &str, slot: &OnceLock<Result<PathBuf, String>>) -> Result<PathBuf, Error> {
-    slot.get_or_init(|| build(package).map_err(|error| error.to_string()))
-        .clone()
-        .map_err(Error::Other)
+    slot.get_or_init(|| build(package).map_err(|error| error.to_string())).clone().map_err(Error::Other)
 }
 
 fn build(package: &str) -> Result<PathBuf, Error> {
@@ -69,9 +65,7 @@ fn build(package: &str) -> Result<PathBuf, Error> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command
-        .args(["build", "--locked", "--quiet", "--package", package, "--bin", package])
-        .current_dir(root());
+    command.args(["build", "--locked", "--quiet", "--package", package, "--bin", package]).current_dir(root());
     if folder.file_name().is_some_and(|name| name == "release") {
         command.arg("--release");
     }

@@ -59,8 +59,7 @@ fn order(line: &str) -> Result<(), Error> {
     let Some(pipe) = pipe.as_mut() else {
         return Err(Error::Other("the guard shell could not be started".into()));
     };
-    pipe.write_all(line.as_bytes())
-        .map_err(Error::io("talking to the guard shell"))
+    pipe.write_all(line.as_bytes()).map_err(Error::io("talking to the guard shell"))
 }
 
 fn start() -> Option<ChildStdin> {

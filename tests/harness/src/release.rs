@@ -226,13 +226,6 @@ mod tests {
         ];
         assert_eq!(args, expected);
         let pairs: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(
-            pairs,
-            [
-                ("KUBECONFIG", "/k"),
-                ("POD_NAMESPACE", "system"),
-                ("WHERE", "in system")
-            ]
-        );
+        assert_eq!(pairs, [("KUBECONFIG", "/k"), ("POD_NAMESPACE", "system"), ("WHERE", "in system")]);
     }
 }

@@ -29,11 +29,7 @@ pub struct Account {
 impl Default for Account {
     /// The account of the local cloud: no secret, as that cloud lives on loopback for minutes.
     fn default() -> Self {
-        Self {
-            id: "AKIDlocal".into(),
-            key: "local-stack-key".into(),
-            token: None,
-        }
+        Self { id: "AKIDlocal".into(), key: "local-stack-key".into(), token: None }
     }
 }
 
@@ -141,13 +137,7 @@ impl Simulator {
     pub fn start(&self) -> Result<(), Error> {
         let mut slot = self.slot();
         drop(slot.take());
-        *slot = Some(launch(
-            self.port.number(),
-            &self.accounts,
-            &self.args,
-            &self.log,
-            Lifetime::WithHarness,
-        )?);
+        *slot = Some(launch(self.port.number(), &self.accounts, &self.args, &self.log, Lifetime::WithHarness)?);
         Ok(())
     }
 
@@ -184,11 +174,7 @@ impl Simulator {
         wait_until(&format!("{count} calls of {action}"), deadline, || {
             let mut calls = self.calls().map_err(|error| error.to_string())?;
             calls.retain(|call| call.get("action").and_then(Value::as_str) == Some(action));
-            if calls.len() >= count {
-                Ok(calls)
-            } else {
-                Err(format!("{} calls", calls.len()))
-            }
+            if calls.len() >= count { Ok(calls) } else { Err(format!("{} calls", calls.len())) }
         })
     }
 
@@ -204,8 +190,7 @@ impl Simulator {
 
     /// Changes an instance from outside, as a person at the cloud's console would.
     pub fn change_instance(&self, id: &str, change: &Value) -> Result<(), Error> {
-        self.page("POST", &format!("instances/{id}"), &change.to_string())
-            .map(drop)
+        self.page("POST", &format!("instances/{id}"), &change.to_string()).map(drop)
     }
 
     /// Terminates an instance from outside.
@@ -227,10 +212,7 @@ impl Simulator {
         let path = format!("/_simulator/{page}");
         let answer = http::request(self.port.number(), method, &path, body)?;
         if !(200..300).contains(&answer.status) {
-            return Err(Error::Other(format!(
-                "{method} {path}: status {} {}",
-                answer.status, answer.body
-            )));
+            return Err(Error::Other(format!("{method} {path}: status {} {}", answer.status, answer.body)));
         }
         if answer.body.trim().is_empty() {
             return Ok(Value::Null);

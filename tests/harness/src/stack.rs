@@ -79,17 +79,11 @@ impl Stack {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let (plane, release, namespace) = if options.shared {
             let name = format!("pai-{number}");
-            let release = Release {
-                namespace: format!("{name}-system"),
-                name,
-            };
+            let release = Release { namespace: format!("{name}-system"), name };
             let plane = Plane::Shared(ControlPlane::shared()?);
             (plane, release, format!("test-{number}"))
         } else {
-            let release = Release {
-                name: "pai-operator".into(),
-                namespace: "pai-system".into(),
-            };
+            let release = Release { name: "pai-operator".into(), namespace: "pai-system".into() };
             let plane = Plane::Own(Box::new(ControlPlane::start()?));
             (plane, release, "default".into())
         };
@@ -97,15 +91,7 @@ impl Stack {
         let account = Account::default();
         let simulator = Simulator::new(&layout.folder, vec![account.clone()], options.simulator_args.clone())?;
         let operator = Operator::new(layout, &release, &release.name)?;
-        let stack = Self {
-            operator,
-            simulator,
-            plane,
-            release,
-            namespace,
-            account,
-            options,
-        };
+        let stack = Self { operator, simulator, plane, release, namespace, account, options };
         stack.set_up()?;
         Ok(stack)
     }
@@ -115,8 +101,7 @@ impl Stack {
             self.kubectl(&["create", "namespace", &self.namespace]).ok()?;
         }
         self.upgrade(&json!({}))?;
-        self.apply(&self.account.secret(&self.namespace, SECRET_NAME).to_string())
-            .ok()?;
+        self.apply(&self.account.secret(&self.namespace, SECRET_NAME).to_string()).ok()?;
         if self.options.start_operator {
             self.operator.start()?;
             self.operator.wait_ready()?;
@@ -166,19 +151,14 @@ impl Stack {
     /// The user name of the operator's service account, for `kubectl auth can-i --as`.
     pub fn operator_user(&self) -> Result<String, Error> {
         let pod = self.release.pod(self.plane.get().layout())?;
-        Ok(format!(
-            "system:serviceaccount:{}:{}",
-            self.release.namespace, pod.service_account
-        ))
+        Ok(format!("system:serviceaccount:{}:{}", self.release.namespace, pod.service_account))
     }
 
     /// Creates another namespace with a credentials Secret in it; the operator may read neither
     /// yet, see [`Stack::allow`].
     pub fn create_namespace(&self, name: &str) -> Result<(), Error> {
         self.kubectl(&["create", "namespace", name]).ok()?;
-        self.apply(&self.account.secret(name, SECRET_NAME).to_string())
-            .ok()
-            .map(drop)
+        self.apply(&self.account.secret(name, SECRET_NAME).to_string()).ok().map(drop)
     }
 
     /// Lets the operator read Secrets or `ConfigMaps` (`kind` in the plural) by name, as the owner
@@ -194,9 +174,7 @@ impl Stack {
         args.extend(names.iter().map(String::as_str));
         self.kubectl(&args).ok()?;
         let (role_ref, user) = (format!("--role={role}"), format!("--user={user}"));
-        self.kubectl(&["create", "rolebinding", &role, &namespace, &role_ref, &user])
-            .ok()
-            .map(drop)
+        self.kubectl(&["create", "rolebinding", &role, &namespace, &role_ref, &user]).ok().map(drop)
     }
 
     /// Runs kubectl as the administrator. Without `--namespace` it acts on `default`.

@@ -36,13 +36,7 @@ pub enum Tool {
 }
 
 /// What the local stack needs, in the order of building.
-pub const STACK: [Tool; 5] = [
-    Tool::KubeApiserver,
-    Tool::Etcd,
-    Tool::Kubectl,
-    Tool::KubeControllerManager,
-    Tool::Helm,
-];
+pub const STACK: [Tool; 5] = [Tool::KubeApiserver, Tool::Etcd, Tool::Kubectl, Tool::KubeControllerManager, Tool::Helm];
 
 /// What `make lint` needs.
 pub const LINT: [Tool; 4] = [Tool::Helm, Tool::Kubectl, Tool::KubeScore, Tool::Actionlint];
@@ -63,10 +57,7 @@ impl Tool {
 
     /// The tool of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [&STACK[..], &LINT[..]]
-            .concat()
-            .into_iter()
-            .find(|tool| tool.name() == name)
+        [&STACK[..], &LINT[..]].concat().into_iter().find(|tool| tool.name() == name)
     }
 
     fn recipe(self) -> Recipe {
@@ -74,20 +65,14 @@ impl Tool {
             Self::KubeApiserver => ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "4 minutes"),
             Self::Etcd => ("kubernetes", "go.etcd.io/etcd/server/v3", "20 seconds"),
             Self::Kubectl => ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", "30 seconds"),
-            Self::KubeControllerManager => (
-                "kubernetes",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-                "80 seconds",
-            ),
+            Self::KubeControllerManager => {
+                ("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "80 seconds")
+            }
             Self::Helm => ("chart", "helm.sh/helm/v4/cmd/helm", "90 seconds"),
             Self::KubeScore => ("lint", "github.com/zegl/kube-score/cmd/kube-score", "15 seconds"),
             Self::Actionlint => ("lint", "github.com/rhysd/actionlint/cmd/actionlint", "5 seconds"),
         };
-        Recipe {
-            folder,
-            package,
-            minutes,
-        }
+        Recipe { folder, package, minutes }
     }
 
     /// The file that `go install` writes: the last part of the package that is no version.
@@ -138,9 +123,7 @@ pub fn cache() -> Result<PathBuf, Error> {
         (Some(cache), _) => PathBuf::from(cache),
         (None, Some(home)) => PathBuf::from(home).join(".cache"),
         (None, None) => {
-            return Err(Error::Other(
-                "set HOME or PAI_OPERATOR_CACHE: the built servers need a folder".into(),
-            ));
+            return Err(Error::Other("set HOME or PAI_OPERATOR_CACHE: the built servers need a folder".into()));
         }
     };
     Ok(base.join("pai-operator"))
@@ -161,10 +144,7 @@ fn asset(tool: Tool) -> Result<Option<PathBuf>, Error> {
     if file.is_file() {
         Ok(Some(file))
     } else {
-        Err(Error::Other(format!(
-            "KUBEBUILDER_ASSETS is set, but {} does not exist",
-            file.display()
-        )))
+        Err(Error::Other(format!("KUBEBUILDER_ASSETS is set, but {} does not exist", file.display())))
     }
 }
 
@@ -189,9 +169,7 @@ fn module_version(module: &Path, wanted: &str) -> Result<Option<String>, Error> 
     let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {}", file.display())))?;
     Ok(text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
-        (words.next() == Some(wanted))
-            .then(|| words.next().map(str::to_owned))
-            .flatten()
+        (words.next() == Some(wanted)).then(|| words.next().map(str::to_owned)).flatten()
     }))
 }
 
@@ -204,11 +182,7 @@ fn bin_folder(module: &Path, name: &str, flags: &str) -> Result<PathBuf, Error> 
         digest.update(&bytes);
     }
     digest.update(flags.as_bytes());
-    let hash = digest
-        .finalize()
-        .iter()
-        .take(6)
-        .fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    let hash = digest.finalize().iter().take(6).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
     Ok(cache()?.join("bin").join(format!("{name}-{hash}")))
 }
 
@@ -319,11 +293,8 @@ pub fn kubernetes_version() -> Result<String, Error> {
     if let Some(version) = VERSION.get() {
         return Ok(version.clone());
     }
-    let finished = process::run(
-        Command::new(path(Tool::KubeApiserver)?).arg("--version"),
-        b"",
-        Duration::from_secs(20),
-    )?;
+    let finished =
+        process::run(Command::new(path(Tool::KubeApiserver)?).arg("--version"), b"", Duration::from_secs(20))?;
     let version = finished.stdout.trim().trim_start_matches("Kubernetes v").to_owned();
     Ok(VERSION.get_or_init(|| version).clone())
 }

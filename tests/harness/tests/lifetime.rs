@@ -28,11 +28,8 @@ struct Holder {
 }
 
 fn hold() -> Holder {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pai-harness"))
-        .arg("control-plane")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_pai-harness")).arg("control-plane").stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     let second = lines.next().unwrap().unwrap();
@@ -68,10 +65,7 @@ fn a_signal_that_ends_the_harness_ends_its_servers() {
         assert_eq!(holder.pids.len(), 3);
         assert!(holder.pids.iter().all(|&pid| runs(pid)), "{signal}: all run before");
         let pid = holder.child.id().to_string();
-        let sent = Command::new("/bin/sh")
-            .args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, &pid])
-            .status()
-            .unwrap();
+        let sent = Command::new("/bin/sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, &pid]).status().unwrap();
         assert!(sent.success());
         holder.child.wait().unwrap();
         wait_for_nothing(&holder.pids, &holder.folder);
@@ -108,8 +102,5 @@ fn an_outage_of_the_api_server_can_be_played_and_a_namespace_is_deleted_to_its_e
     plane.kubectl(&["create", "namespace", "short-lived"]).ok().unwrap();
     plane.restart_apiserver().unwrap();
     plane.kubectl(&["get", "namespace", "short-lived"]).ok().unwrap();
-    plane
-        .kubectl(&["delete", "namespace", "short-lived", "--timeout=60s"])
-        .ok()
-        .unwrap();
+    plane.kubectl(&["delete", "namespace", "short-lived", "--timeout=60s"]).ok().unwrap();
 }

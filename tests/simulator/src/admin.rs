@@ -26,13 +26,11 @@ fn answer(cloud: &mut Cloud, request: &HttpRequest) -> Result<Value, Refusal> {
     let page = request.path.strip_prefix(PREFIX).unwrap_or_default();
     match (request.method.as_str(), page) {
         ("GET", "state") => Ok(cloud.state()),
-        ("GET", "calls") => Ok(json!(
-            cloud.calls(since(&request.query)?).collect::<Vec<_>>()
-        )),
+        ("GET", "calls") => Ok(json!(cloud.calls(since(&request.query)?).collect::<Vec<_>>())),
         ("GET", "faults") => Ok(json!(cloud.faults())),
         ("POST", "faults") => {
-            let rule: Rule = serde_json::from_slice(&request.body)
-                .map_err(|error| (400, format!("not a fault rule: {error}")))?;
+            let rule: Rule =
+                serde_json::from_slice(&request.body).map_err(|error| (400, format!("not a fault rule: {error}")))?;
             if !rule.effect.valid() {
                 return Err((400, "a figure of the effect is out of range".to_owned()));
             }
@@ -59,8 +57,8 @@ fn instance(cloud: &mut Cloud, request: &HttpRequest, id: &str) -> Result<Value,
     let missing = || (404, "no such instance".to_owned());
     match request.method.as_str() {
         "POST" => {
-            let fields: Map<String, Value> = serde_json::from_slice(&request.body)
-                .map_err(|error| (400, format!("not a JSON object: {error}")))?;
+            let fields: Map<String, Value> =
+                serde_json::from_slice(&request.body).map_err(|error| (400, format!("not a JSON object: {error}")))?;
             let changed = cloud.change(id, &fields).ok_or_else(missing)?;
             changed.map_err(|why| (400, why))?;
         }
@@ -72,11 +70,6 @@ fn instance(cloud: &mut Cloud, request: &HttpRequest, id: &str) -> Result<Value,
 }
 
 fn since(query: &str) -> Result<u64, Refusal> {
-    let value = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("since="))
-        .unwrap_or("0");
-    value
-        .parse()
-        .map_err(|_| (400, "since is not a number".to_owned()))
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap_or("0");
+    value.parse().map_err(|_| (400, "since is not a number".to_owned()))
 }

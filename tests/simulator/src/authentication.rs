@@ -47,9 +47,7 @@ impl<'a> Authorization<'a> {
             signed_headers,
             signature,
         };
-        let whole = scope.next() == Some("tc3_request")
-            && scope.next().is_none()
-            && fields.next().is_none();
+        let whole = scope.next() == Some("tc3_request") && scope.next().is_none() && fields.next().is_none();
         whole.then_some(parsed)
     }
 }
@@ -63,15 +61,9 @@ pub(crate) fn expired(timestamp: i64, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// `AuthFailure.*` as the common error list names them, and `MissingParameter` without a timestamp.
-pub fn verify(
-    request: &HttpRequest,
-    accounts: &[Account],
-    now: Timestamp,
-) -> Result<Verified, ApiError> {
+pub fn verify(request: &HttpRequest, accounts: &[Account], now: Timestamp) -> Result<Verified, ApiError> {
     let malformed = |why: &str| ApiError::new("AuthFailure.InvalidAuthorization", why);
-    let header = request
-        .header("authorization")
-        .ok_or_else(|| malformed("The Authorization header is missing."))?;
+    let header = request.header("authorization").ok_or_else(|| malformed("The Authorization header is missing."))?;
     let parsed = Authorization::parse(header)
         .ok_or_else(|| malformed("The Authorization header is not in the TC3-HMAC-SHA256 form."))?;
     let timestamp: i64 = request
@@ -91,27 +83,16 @@ pub fn verify(
     let account = accounts
         .iter()
         .find(|account| account.secret_id == parsed.secret_id)
-        .ok_or_else(|| {
-            ApiError::new("AuthFailure.SecretIdNotFound", "The SecretId is not found.")
-        })?;
+        .ok_or_else(|| ApiError::new("AuthFailure.SecretIdNotFound", "The SecretId is not found."))?;
     let expected = expected_signature(request, &parsed, timestamp, account)?;
-    if expected != parsed.signature
-        || signature::utc_date(timestamp).as_deref() != Some(parsed.date)
-    {
+    if expected != parsed.signature || signature::utc_date(timestamp).as_deref() != Some(parsed.date) {
         return Err(ApiError::new(
             "AuthFailure.SignatureFailure",
             "The provided credentials could not be validated. Please check your signature.",
         ));
     }
-    if request
-        .header("x-tc-token")
-        .filter(|token| !token.is_empty())
-        != account.token.as_deref()
-    {
-        return Err(ApiError::new(
-            "AuthFailure.TokenFailure",
-            "The token does not belong to the SecretId.",
-        ));
+    if request.header("x-tc-token").filter(|token| !token.is_empty()) != account.token.as_deref() {
+        return Err(ApiError::new("AuthFailure.TokenFailure", "The token does not belong to the SecretId."));
     }
     Ok(Verified {
         owner: account.owner.clone(),
@@ -129,10 +110,7 @@ fn expected_signature(
 ) -> Result<String, ApiError> {
     // Only the two documented sets: whether the cloud takes others is an open question, so a client that
     // relies on it must fail here.
-    if !matches!(
-        parsed.signed_headers,
-        "content-type;host" | "content-type;host;x-tc-action"
-    ) {
+    if !matches!(parsed.signed_headers, "content-type;host" | "content-type;host;x-tc-action") {
         return Err(ApiError::new(
             "AuthFailure.InvalidAuthorization",
             "SignedHeaders must be content-type;host or content-type;host;x-tc-action.",
@@ -159,10 +137,5 @@ fn expected_signature(
     };
     signature::sign(&parts, &account.secret_id, &account.secret_key)
         .map(|signed| signed.signature)
-        .ok_or_else(|| {
-            ApiError::new(
-                "AuthFailure.InvalidAuthorization",
-                "X-TC-Timestamp is out of range.",
-            )
-        })
+        .ok_or_else(|| ApiError::new("AuthFailure.InvalidAuthorization", "X-TC-Timestamp is out of range."))
 }

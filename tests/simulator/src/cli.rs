@@ -103,9 +103,7 @@ fn account(text: &str) -> Result<Account, String> {
 }
 
 fn further_key(text: &str) -> Result<Account, String> {
-    let (owner, rest) = text
-        .split_once(':')
-        .ok_or_else(|| "expected OF-ID:ID:KEY or OF-ID:ID:KEY:TOKEN".to_owned())?;
+    let (owner, rest) = text.split_once(':').ok_or_else(|| "expected OF-ID:ID:KEY or OF-ID:ID:KEY:TOKEN".to_owned())?;
     account(rest).map(|account| account.owner(owner))
 }
 
@@ -178,11 +176,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_refused() {
-        for arguments in [
-            &[][..],
-            &["--account", "id"],
-            &["--account", "id:key", "--latency", "-1s"],
-        ] {
+        for arguments in [&[][..], &["--account", "id"], &["--account", "id:key", "--latency", "-1s"]] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

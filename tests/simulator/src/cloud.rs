@@ -136,10 +136,7 @@ impl Cloud {
 
     /// Plans what follows by itself from the state that an instance has just entered.
     fn entered(&mut self, ordinal: u64) {
-        let state = self
-            .instances
-            .get(&ordinal)
-            .map(|instance| instance.state.as_str());
+        let state = self.instances.get(&ordinal).map(|instance| instance.state.as_str());
         match state {
             Some("PENDING") => self.schedule(self.config.boot_time, Event::Launched(ordinal)),
             Some("SHUTDOWN") => self.schedule(self.config.terminate_time, Event::Recycled(ordinal)),
@@ -155,11 +152,7 @@ impl Cloud {
     }
 
     fn vanish(&mut self, ordinal: u64) {
-        let gone = match self
-            .instances
-            .get(&ordinal)
-            .map(|instance| instance.state.as_str())
-        {
+        let gone = match self.instances.get(&ordinal).map(|instance| instance.state.as_str()) {
             Some("TERMINATING") => {
                 self.history.terminated += 1;
                 true
@@ -265,13 +258,6 @@ impl Cloud {
         let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
         let hex = format!("{bits:032x}");
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        [
-            part(0, 8),
-            part(8, 12),
-            part(12, 16),
-            part(16, 20),
-            part(20, 32),
-        ]
-        .join("-")
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 }

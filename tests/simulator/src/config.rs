@@ -23,12 +23,7 @@ impl Account {
     /// A permanent key with an account of its own.
     pub fn new(secret_id: impl Into<String>, secret_key: impl Into<String>) -> Self {
         let secret_id = secret_id.into();
-        Self {
-            owner: secret_id.clone(),
-            secret_id,
-            secret_key: secret_key.into(),
-            token: None,
-        }
+        Self { owner: secret_id.clone(), secret_id, secret_key: secret_key.into(), token: None }
     }
 
     /// Makes it a temporary key.

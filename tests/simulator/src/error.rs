@@ -16,33 +16,21 @@ pub struct ApiError {
 impl ApiError {
     /// An error from its code and text.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-        }
+        Self { code: code.into(), message: message.into() }
     }
 
     /// `MissingParameter` for the parameter or header `name`.
     pub(crate) fn missing(name: &str) -> Self {
-        Self::new(
-            "MissingParameter",
-            format!("The request is missing the required parameter `{name}`."),
-        )
+        Self::new("MissingParameter", format!("The request is missing the required parameter `{name}`."))
     }
 
     /// `UnknownParameter` for the parameter `name`, written with dots where nested.
     pub(crate) fn unknown(name: &str) -> Self {
-        Self::new(
-            "UnknownParameter",
-            format!("The parameter `{name}` is not recognized."),
-        )
+        Self::new("UnknownParameter", format!("The parameter `{name}` is not recognized."))
     }
 
     /// `InvalidParameterValue` for the parameter `name`.
     pub(crate) fn value(name: &str, rule: &str) -> Self {
-        Self::new(
-            "InvalidParameterValue",
-            format!("The value of the parameter `{name}` is not valid: {rule}."),
-        )
+        Self::new("InvalidParameterValue", format!("The value of the parameter `{name}` is not valid: {rule}."))
     }
 }

@@ -247,11 +247,7 @@ impl Faults {
                 continue;
             }
             let twists = rule.effect.twists();
-            let slot = if twists {
-                rule.effect.kind()
-            } else {
-                "delivery"
-            };
+            let slot = if twists { rule.effect.kind() } else { "delivery" };
             if rule.times == 0 || taken.contains(&slot) {
                 continue;
             }
@@ -279,9 +275,7 @@ mod tests {
     #[test]
     fn after_and_times_count_the_calls_of_the_action() {
         let mut faults = Faults::default();
-        faults.add(rule(
-            r#"{"action":"A","after":1,"times":2,"effect":{"kind":"drop"}}"#,
-        ));
+        faults.add(rule(r#"{"action":"A","after":1,"times":2,"effect":{"kind":"drop"}}"#));
         let hit = |faults: &mut Faults, action| faults.plan(action).delivery.is_some();
         assert!(!hit(&mut faults, "A"));
         assert!(!hit(&mut faults, "B"));
@@ -294,20 +288,13 @@ mod tests {
     #[test]
     fn a_twist_and_a_lost_answer_meet_in_one_call_but_two_deliveries_do_not() {
         let mut faults = Faults::default();
-        faults.add(rule(
-            r#"{"action":"A","effect":{"kind":"drop","commit":true}}"#,
-        ));
-        faults.add(rule(
-            r#"{"action":"*","effect":{"kind":"invisible","seconds":60}}"#,
-        ));
+        faults.add(rule(r#"{"action":"A","effect":{"kind":"drop","commit":true}}"#));
+        faults.add(rule(r#"{"action":"*","effect":{"kind":"invisible","seconds":60}}"#));
         faults.add(rule(r#"{"action":"A","effect":{"kind":"truncate"}}"#));
         let first = faults.plan("A");
         assert_eq!(first.delivery, Some(Effect::Drop { commit: true }));
         assert_eq!(first.twists.invisible(), Duration::from_mins(1));
-        assert_eq!(
-            faults.plan("A").delivery,
-            Some(Effect::Truncate { commit: true })
-        );
+        assert_eq!(faults.plan("A").delivery, Some(Effect::Truncate { commit: true }));
         assert_eq!(faults.plan("A"), Plan::default());
     }
 

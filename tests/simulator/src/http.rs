@@ -23,10 +23,7 @@ pub struct HttpRequest {
 impl HttpRequest {
     /// Value of the first header of that name, in any case, without blanks around it.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }
 
@@ -45,29 +42,17 @@ impl HttpResponse {
     pub(crate) fn new(status: u16, content_type: &str, body: Vec<u8>, now: Timestamp) -> Self {
         Self {
             status,
-            headers: vec![
-                ("Date".to_owned(), http_date(now)),
-                ("Content-Type".to_owned(), content_type.to_owned()),
-            ],
+            headers: vec![("Date".to_owned(), http_date(now)), ("Content-Type".to_owned(), content_type.to_owned())],
             body,
         }
     }
 
     pub(crate) fn json(status: u16, body: &Value, now: Timestamp) -> Self {
-        Self::new(
-            status,
-            "application/json",
-            body.to_string().into_bytes(),
-            now,
-        )
+        Self::new(status, "application/json", body.to_string().into_bytes(), now)
     }
 
     /// The envelope of a success: the fields beside `RequestId`.
-    pub(crate) fn success(
-        mut fields: Map<String, Value>,
-        request_id: &str,
-        now: Timestamp,
-    ) -> Self {
+    pub(crate) fn success(mut fields: Map<String, Value>, request_id: &str, now: Timestamp) -> Self {
         fields.insert("RequestId".to_owned(), request_id.into());
         Self::json(200, &json!({ "Response": fields }), now)
     }

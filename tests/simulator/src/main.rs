@@ -9,9 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 async fn main() -> io::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .init();
     let server = Server::start(Config::from(Arguments::parse())).await?;
     let mut stdout = io::stdout().lock();

@@ -27,9 +27,7 @@ pub(crate) fn read(request: &HttpRequest) -> Result<(Map<String, Value>, Form), 
     }
     let content_type = request.header("content-type").unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(invalid(
-            "The content type of a POST must be application/json.",
-        ));
+        return Err(invalid("The content type of a POST must be application/json."));
     }
     match serde_json::from_slice(&request.body) {
         Ok(Value::Object(object)) => Ok((object, Form::Json)),
@@ -53,9 +51,7 @@ fn from_query(query: &str) -> Result<Map<String, Value>, ApiError> {
         }
         insert(&mut root, &name, decode(value)?)?;
     }
-    root.into_iter()
-        .map(|(name, value)| Ok((name, lists(value)?)))
-        .collect()
+    root.into_iter().map(|(name, value)| Ok((name, lists(value)?))).collect()
 }
 
 fn insert(map: &mut Map<String, Value>, path: &str, value: String) -> Result<(), ApiError> {
@@ -86,9 +82,7 @@ fn lists(value: Value) -> Result<Value, ApiError> {
     }
     (0..inner.len())
         .map(|index| {
-            inner
-                .remove(&index.to_string())
-                .ok_or_else(|| invalid("A list does not count from 0 without gaps."))
+            inner.remove(&index.to_string()).ok_or_else(|| invalid("A list does not count from 0 without gaps."))
         })
         .collect()
 }
@@ -127,10 +121,7 @@ mod tests {
 
     #[test]
     fn twelve_items_keep_their_order() {
-        let query = (0..12)
-            .map(|n| format!("Ids.{n}=v{n}"))
-            .collect::<Vec<_>>()
-            .join("&");
+        let query = (0..12).map(|n| format!("Ids.{n}=v{n}")).collect::<Vec<_>>().join("&");
         let list = from_query(&query).unwrap().remove("Ids").unwrap();
         let expected: Vec<_> = (0..12).map(|n| format!("v{n}")).collect();
         assert_eq!(list, json!(expected));
@@ -158,20 +149,8 @@ mod tests {
 
     #[test]
     fn broken_queries_are_refused() {
-        for query in [
-            "A=1&A=2",
-            "A=1&A.B=2",
-            "A.B=2&A=1",
-            "A.1=x",
-            "A=%zz",
-            "A=%ff",
-            "A.B.C.D.E.F.G.H.I=1",
-        ] {
-            assert_eq!(
-                from_query(query).unwrap_err().code,
-                "InvalidParameter",
-                "{query}"
-            );
+        for query in ["A=1&A=2", "A=1&A.B=2", "A.B=2&A=1", "A.1=x", "A=%zz", "A=%ff", "A.B.C.D.E.F.G.H.I=1"] {
+            assert_eq!(from_query(query).unwrap_err().code, "InvalidParameter", "{query}");
         }
     }
 }

@@ -21,10 +21,7 @@ impl Rates {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         let second = now.as_second();
-        let window = self
-            .windows
-            .entry((owner.to_owned(), region.to_owned(), action))
-            .or_insert((second, 0));
+        let window = self.windows.entry((owner.to_owned(), region.to_owned(), action)).or_insert((second, 0));
         if window.0 != second {
             *window = (second, 0);
         }
@@ -34,10 +31,7 @@ impl Rates {
         }
         Err(ApiError::new(
             "RequestLimitExceeded",
-            format!(
-                "This is call {} of the action in this second; {limit} are allowed.",
-                window.1
-            ),
+            format!("This is call {} of the action in this second; {limit} are allowed.", window.1),
         ))
     }
 }

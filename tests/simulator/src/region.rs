@@ -8,12 +8,8 @@ pub(crate) fn well_formed(region: &str) -> bool {
     let mut labels = region.split('-');
     let continent = labels.next().unwrap_or_default();
     let place = labels.next().unwrap_or_default();
-    let lower = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
+    let lower =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     continent.len() == 2
         && lower(continent)
         && lower(place)
@@ -53,44 +49,21 @@ mod tests {
 
     #[test]
     fn forms() {
-        for region in [
-            "ap-guangzhou",
-            "ap-guangzhou-open",
-            "ap-shanghai-fsi",
-            "sa-saopaulo",
-        ] {
+        for region in ["ap-guangzhou", "ap-guangzhou-open", "ap-shanghai-fsi", "sa-saopaulo"] {
             assert!(well_formed(region), "{region}");
         }
-        for region in [
-            "",
-            "guangzhou",
-            "ap-",
-            "AP-guangzhou",
-            "ap-guangzhou-2",
-            "ap-a.b",
-            "moon-1",
-        ] {
+        for region in ["", "guangzhou", "ap-", "AP-guangzhou", "ap-guangzhou-2", "ap-a.b", "moon-1"] {
             assert!(!well_formed(region), "{region}");
         }
     }
 
     #[test]
     fn financial_regions_need_their_host() {
-        let code = |region, host| {
-            check(region, host)
-                .err()
-                .map(|error| error.code.into_owned())
-        };
+        let code = |region, host| check(region, host).err().map(|error| error.code.into_owned());
         let refused = Some("UnsupportedRegion".to_owned());
         assert_eq!(code("ap-shanghai-fsi", "as.tencentcloudapi.com"), refused);
-        assert_eq!(
-            code("ap-shanghai-fsi", "as.ap-shanghai-fsi.tencentcloudapi.com"),
-            None
-        );
-        assert_eq!(
-            code("ap-shanghai", "as.ap-shanghai-fsi.tencentcloudapi.com"),
-            refused
-        );
+        assert_eq!(code("ap-shanghai-fsi", "as.ap-shanghai-fsi.tencentcloudapi.com"), None);
+        assert_eq!(code("ap-shanghai", "as.ap-shanghai-fsi.tencentcloudapi.com"), refused);
         assert_eq!(code("ap-shanghai-fsi", "127.0.0.1:9000"), None);
     }
 

@@ -27,26 +27,15 @@ pub(crate) struct Field {
 }
 
 const fn optional(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: false,
-    }
+    Field { name, kind, required: false }
 }
 
 const fn required(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: true,
-    }
+    Field { name, kind, required: true }
 }
 
 const TEXTS: Kind = Kind::List(&Kind::Text);
-const FILTERS: Kind = Kind::List(&Kind::Object(&[
-    required("Name", Kind::Text),
-    required("Values", TEXTS),
-]));
+const FILTERS: Kind = Kind::List(&Kind::Object(&[required("Name", Kind::Text), required("Values", TEXTS)]));
 
 /// `CreatePaiInstance` (API page and SDK agree on names, types and required flags).
 pub(crate) const CREATE: &[Field] = &[
@@ -77,21 +66,13 @@ pub(crate) const CREATE: &[Field] = &[
     optional("InstanceChargeType", Kind::Text),
     optional(
         "InstanceChargePrepaid",
-        Kind::Object(&[
-            required("Period", Kind::Int),
-            optional("RenewFlag", Kind::Text),
-        ]),
+        Kind::Object(&[required("Period", Kind::Int), optional("RenewFlag", Kind::Text)]),
     ),
 ];
 
 /// `SystemDisk` of `CreatePaiInstance`: in the page's example only.
-pub(crate) const SYSTEM_DISK: Field = optional(
-    "SystemDisk",
-    Kind::Object(&[
-        optional("DiskType", Kind::Text),
-        optional("DiskSize", Kind::Int),
-    ]),
-);
+pub(crate) const SYSTEM_DISK: Field =
+    optional("SystemDisk", Kind::Object(&[optional("DiskType", Kind::Text), optional("DiskSize", Kind::Int)]));
 
 /// Both listings take the same parameters.
 pub(crate) const DESCRIBE: &[Field] = &[
@@ -114,11 +95,7 @@ pub(crate) const TERMINATE: &[Field] = &[
 /// Checks `value` against `fields` and returns it with typed values.
 ///
 /// Unknown parameters are reported first, then missing ones, then types: our choice of an order.
-pub(crate) fn check(
-    fields: &[Field],
-    value: &Map<String, Value>,
-    form: Form,
-) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn check(fields: &[Field], value: &Map<String, Value>, form: Form) -> Result<Map<String, Value>, ApiError> {
     object(fields, value, form, "")
 }
 
@@ -129,16 +106,9 @@ fn object(
     path: &str,
 ) -> Result<Map<String, Value>, ApiError> {
     let full = |name: &str| {
-        if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        }
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
     };
-    if let Some(name) = value
-        .keys()
-        .find(|name| !fields.iter().any(|field| field.name == name.as_str()))
-    {
+    if let Some(name) = value.keys().find(|name| !fields.iter().any(|field| field.name == name.as_str())) {
         return Err(ApiError::unknown(&full(name)));
     }
     let mut typed = Map::new();
@@ -157,36 +127,25 @@ fn object(
 
 fn convert(kind: Kind, value: &Value, form: Form, path: &str) -> Result<Value, ApiError> {
     let wrong = |expected: &str| {
-        ApiError::new(
-            "InvalidParameter",
-            format!("The parameter `{path}` is not of the type {expected}."),
-        )
+        ApiError::new("InvalidParameter", format!("The parameter `{path}` is not of the type {expected}."))
     };
     match (kind, value) {
         (Kind::Text, Value::String(_)) | (Kind::Bool, Value::Bool(_)) => Ok(value.clone()),
         (Kind::Int, Value::Number(number)) if number.is_i64() => Ok(value.clone()),
         (Kind::Uint, Value::Number(number)) if number.is_u64() => Ok(value.clone()),
-        (Kind::Int, Value::String(text)) if form == Form::Query => text
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| wrong("int64")),
-        (Kind::Uint, Value::String(text)) if form == Form::Query => text
-            .parse::<u64>()
-            .map(Value::from)
-            .map_err(|_| wrong("uint64")),
-        (Kind::Bool, Value::String(text)) if form == Form::Query => text
-            .to_ascii_lowercase()
-            .parse::<bool>()
-            .map(Value::from)
-            .map_err(|_| wrong("bool")),
-        (Kind::List(of), Value::Array(items)) => items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| convert(*of, item, form, &format!("{path}.{index}")))
-            .collect(),
-        (Kind::Object(fields), Value::Object(inner)) => {
-            object(fields, inner, form, path).map(Value::Object)
+        (Kind::Int, Value::String(text)) if form == Form::Query => {
+            text.parse::<i64>().map(Value::from).map_err(|_| wrong("int64"))
         }
+        (Kind::Uint, Value::String(text)) if form == Form::Query => {
+            text.parse::<u64>().map(Value::from).map_err(|_| wrong("uint64"))
+        }
+        (Kind::Bool, Value::String(text)) if form == Form::Query => {
+            text.to_ascii_lowercase().parse::<bool>().map(Value::from).map_err(|_| wrong("bool"))
+        }
+        (Kind::List(of), Value::Array(items)) => {
+            items.iter().enumerate().map(|(index, item)| convert(*of, item, form, &format!("{path}.{index}"))).collect()
+        }
+        (Kind::Object(fields), Value::Object(inner)) => object(fields, inner, form, path).map(Value::Object),
         (Kind::Text, _) => Err(wrong("string")),
         (Kind::Int, _) => Err(wrong("int64")),
         (Kind::Uint, _) => Err(wrong("uint64")),

@@ -51,11 +51,7 @@ impl Server {
         let clock = Clock(config.clock_offset);
         let cloud = Arc::new(Mutex::new(Cloud::new(config)));
         let task = tokio::spawn(accept(listener, Arc::clone(&cloud), clock));
-        Ok(ServerHandle {
-            address,
-            cloud,
-            task,
-        })
+        Ok(ServerHandle { address, cloud, task })
     }
 }
 
@@ -147,11 +143,7 @@ async fn answer(
         let response = if local {
             admin::handle(&mut lock(&cloud), &request, now)
         } else {
-            HttpResponse::json(
-                403,
-                &serde_json::json!({"error": "local callers only"}),
-                now,
-            )
+            HttpResponse::json(403, &serde_json::json!({"error": "local callers only"}), now)
         };
         return whole(&response);
     }
@@ -170,10 +162,7 @@ async fn answer(
 
 async fn receive(request: Request<Incoming>) -> Result<HttpRequest, io::Error> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_READ)
-        .collect()
-        .await
-        .map_err(|error| io::Error::other(error.to_string()))?;
+    let body = Limited::new(body, MAX_READ).collect().await.map_err(|error| io::Error::other(error.to_string()))?;
     let headers = head.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)

@@ -49,18 +49,10 @@ pub struct Signed {
 pub fn sign(parts: &Parts<'_>, secret_id: &str, secret_key: &str) -> Option<Signed> {
     let date = utc_date(parts.timestamp)?;
     let scope = format!("{date}/{}/tc3_request", parts.service);
-    let signed_headers = parts
-        .headers
-        .iter()
-        .map(|(name, _)| *name)
-        .collect::<Vec<_>>()
-        .join(";");
+    let signed_headers = parts.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let canonical_request = canonical_request(parts, &signed_headers);
-    let string_to_sign = format!(
-        "{ALGORITHM}\n{}\n{scope}\n{}",
-        parts.timestamp,
-        hex(&Sha256::digest(canonical_request.as_bytes()))
-    );
+    let string_to_sign =
+        format!("{ALGORITHM}\n{}\n{scope}\n{}", parts.timestamp, hex(&Sha256::digest(canonical_request.as_bytes())));
     let key = hmac(format!("TC3{secret_key}").as_bytes(), date.as_bytes())?;
     let key = hmac(&key, parts.service.as_bytes())?;
     let key = hmac(&key, b"tc3_request")?;
@@ -82,11 +74,7 @@ pub(crate) fn utc_date(timestamp: i64) -> Option<String> {
 }
 
 fn canonical_request(parts: &Parts<'_>, signed_headers: &str) -> String {
-    let payload = if parts.unsigned_payload {
-        UNSIGNED_PAYLOAD.as_bytes()
-    } else {
-        parts.payload
-    };
+    let payload = if parts.unsigned_payload { UNSIGNED_PAYLOAD.as_bytes() } else { parts.payload };
     let mut text = format!("{}\n/\n{}\n", parts.method, parts.query);
     for (name, value) in parts.headers {
         let value = value.trim();
@@ -96,11 +84,7 @@ fn canonical_request(parts: &Parts<'_>, signed_headers: &str) -> String {
             writeln!(text, "{name}:{value}")
         };
     }
-    let _ = write!(
-        text,
-        "\n{signed_headers}\n{}",
-        hex(&Sha256::digest(payload))
-    );
+    let _ = write!(text, "\n{signed_headers}\n{}", hex(&Sha256::digest(payload)));
     text
 }
 

@@ -76,15 +76,8 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_stays_as_it_was() {
-        let before = Wishes {
-            cloud: Some("http://a".into()),
-            operator_args: Some("--x".into()),
-            ..Wishes::default()
-        };
-        let asked = Wishes {
-            operator_args: Some(String::new()),
-            ..Wishes::default()
-        };
+        let before = Wishes { cloud: Some("http://a".into()), operator_args: Some("--x".into()), ..Wishes::default() };
+        let asked = Wishes { operator_args: Some(String::new()), ..Wishes::default() };
         let now = asked.or(before);
         assert_eq!(now.cloud.as_deref(), Some("http://a"));
         assert_eq!(now.operator_args.as_deref(), Some(""));

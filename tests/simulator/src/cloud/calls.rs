@@ -99,11 +99,7 @@ impl Cloud {
                 if let Some(Effect::Late { seconds }) = plan.delivery {
                     "late".clone_into(&mut call.outcome);
                     let seq = self.journal.add(call);
-                    let late = LateCall {
-                        admitted,
-                        twists: plan.twists,
-                        seq,
-                    };
+                    let late = LateCall { admitted, twists: plan.twists, seq };
                     self.schedule(wait(seconds), Event::Late(Box::new(late)));
                     return self.delayed(by(Delivery::Close, gateway(502, String::new(), now)));
                 }
@@ -115,10 +111,7 @@ impl Cloud {
     }
 
     fn delayed(&self, handling: Handling) -> Handling {
-        Handling {
-            latency: self.config.latency,
-            ..handling
-        }
+        Handling { latency: self.config.latency, ..handling }
     }
 
     /// The checks at the door, in our order: form, signature, product, version, action, region, rate.
@@ -130,8 +123,7 @@ impl Cloud {
         region::check(region, request.header("host").unwrap_or_default())?;
         if self.config.rate_limits {
             let limit = action.limit();
-            self.rates
-                .count(&caller.owner, region, action.name(), limit, now)?;
+            self.rates.count(&caller.owner, region, action.name(), limit, now)?;
         }
         Ok(Admitted {
             owner: caller.owner,
@@ -170,13 +162,7 @@ impl Cloud {
     }
 
     /// Carries the call out if the plan lets it, notes it, and delivers the answer as the plan says.
-    fn spoil(
-        &mut self,
-        admitted: &Admitted,
-        plan: Plan,
-        call: &mut Call,
-        now: Timestamp,
-    ) -> Handling {
+    fn spoil(&mut self, admitted: &Admitted, plan: Plan, call: &mut Call, now: Timestamp) -> Handling {
         let commit = plan.delivery.as_ref().is_none_or(Effect::commits);
         let outcome = commit.then(|| self.execute(admitted, &plan.twists));
         call.outcome = match (&plan.delivery, &outcome) {
@@ -193,11 +179,7 @@ impl Cloud {
             Some(Ok(done)) => HttpResponse::success(done.fields, id, now),
             Some(Err(error)) => HttpResponse::failure(&error, id, now),
             // Seen by nobody but the one who gets half of it.
-            None => HttpResponse::failure(
-                &ApiError::new("InternalError", "An internal error has occurred."),
-                id,
-                now,
-            ),
+            None => HttpResponse::failure(&ApiError::new("InternalError", "An internal error has occurred."), id, now),
         };
         deliver(plan.delivery, response, id, now)
     }
@@ -214,16 +196,10 @@ impl Cloud {
 
 fn check_form(request: &HttpRequest) -> Result<(), ApiError> {
     if !matches!(request.method.as_str(), "GET" | "POST") {
-        return Err(ApiError::new(
-            "UnsupportedProtocol",
-            "Only GET and POST are supported.",
-        ));
+        return Err(ApiError::new("UnsupportedProtocol", "Only GET and POST are supported."));
     }
     if request.query.len() > MAX_QUERY || request.body.len() > MAX_BODY {
-        return Err(ApiError::new(
-            "RequestSizeLimitExceeded",
-            "The request is too large.",
-        ));
+        return Err(ApiError::new("RequestSizeLimitExceeded", "The request is too large."));
     }
     Ok(())
 }
@@ -234,25 +210,15 @@ fn find_action(request: &HttpRequest, service: &str) -> Result<Action, ApiError>
         "as" => "2018-04-19",
         "cvm" => "2017-03-12",
         _ => {
-            return Err(ApiError::new(
-                "NoSuchProduct",
-                "The service of the credential scope does not exist.",
-            ));
+            return Err(ApiError::new("NoSuchProduct", "The service of the credential scope does not exist."));
         }
     };
     let name = header(request, "x-tc-action", "Action")?;
     if header(request, "x-tc-version", "Version")? != version {
-        return Err(ApiError::new(
-            "NoSuchVersion",
-            "The version of the API does not exist.",
-        ));
+        return Err(ApiError::new("NoSuchVersion", "The version of the API does not exist."));
     }
-    Action::find(service, name).ok_or_else(|| {
-        ApiError::new(
-            "InvalidAction",
-            "The action does not exist in this version.",
-        )
-    })
+    Action::find(service, name)
+        .ok_or_else(|| ApiError::new("InvalidAction", "The action does not exist in this version."))
 }
 
 /// A header that must be there; the error calls it by the name of its common parameter.
@@ -263,9 +229,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str, field: &str) -> Result<&'a s
 /// The journal entry from what the request claims, before anything is checked.
 fn claimed(request: &HttpRequest, request_id: &str, now: Timestamp) -> Call {
     let header = |name| request.header(name).unwrap_or_default().to_owned();
-    let scope = request
-        .header("authorization")
-        .and_then(Authorization::parse);
+    let scope = request.header("authorization").and_then(Authorization::parse);
     Call {
         seq: 0,
         time: now,
@@ -273,10 +237,7 @@ fn claimed(request: &HttpRequest, request_id: &str, now: Timestamp) -> Call {
         action: header("x-tc-action"),
         version: header("x-tc-version"),
         region: header("x-tc-region"),
-        secret_id: scope
-            .as_ref()
-            .map_or("", |scope| scope.secret_id)
-            .to_owned(),
+        secret_id: scope.as_ref().map_or("", |scope| scope.secret_id).to_owned(),
         request_id: request_id.to_owned(),
         parameters: parameters::read(request).map_or(Value::Null, |(sent, _)| Value::Object(sent)),
         outcome: String::new(),
@@ -285,12 +246,7 @@ fn claimed(request: &HttpRequest, request_id: &str, now: Timestamp) -> Call {
 }
 
 /// What the client gets in place of `response`, or how it gets it.
-fn deliver(
-    effect: Option<Effect>,
-    response: HttpResponse,
-    request_id: &str,
-    now: Timestamp,
-) -> Handling {
+fn deliver(effect: Option<Effect>, response: HttpResponse, request_id: &str, now: Timestamp) -> Handling {
     match effect {
         Some(Effect::Error { code, message, .. }) => {
             let error = ApiError::new(code, message);
@@ -298,9 +254,7 @@ fn deliver(
         }
         Some(Effect::Status { status, body, .. }) => sent(gateway(status, body, now)),
         Some(Effect::Drop { .. }) => by(Delivery::Close, response),
-        Some(Effect::Stall { seconds, commit }) if commit => {
-            by(Delivery::SendAfter(wait(seconds)), response)
-        }
+        Some(Effect::Stall { seconds, commit }) if commit => by(Delivery::SendAfter(wait(seconds)), response),
         Some(Effect::Stall { seconds, .. }) => by(Delivery::CloseAfter(wait(seconds)), response),
         Some(Effect::Truncate { .. }) => by(Delivery::Truncate(response.body.len() / 2), response),
         Some(Effect::Drip { seconds }) => by(Delivery::Drip(wait(seconds)), response),
@@ -314,20 +268,12 @@ fn sent(response: HttpResponse) -> Handling {
 }
 
 fn by(delivery: Delivery, response: HttpResponse) -> Handling {
-    Handling {
-        response,
-        latency: Duration::ZERO,
-        delivery,
-    }
+    Handling { response, latency: Duration::ZERO, delivery }
 }
 
 /// An answer that does not come from the API itself.
 fn gateway(status: u16, body: String, now: Timestamp) -> HttpResponse {
     let json = serde_json::from_str::<Map<String, Value>>(&body).is_ok();
-    let content_type = if json {
-        "application/json"
-    } else {
-        "text/html"
-    };
+    let content_type = if json { "application/json" } else { "text/html" };
     HttpResponse::new(status, content_type, body.into_bytes(), now)
 }

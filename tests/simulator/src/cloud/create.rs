@@ -22,17 +22,9 @@ const MAX_NAME: usize = 60;
 /// Most candidate types. The page states none; this is the limit of a launch configuration.
 const MAX_TYPES: usize = 10;
 
-const INTERNET_CHARGE_TYPES: &[&str] = &[
-    "BANDWIDTH_PREPAID",
-    "TRAFFIC_POSTPAID_BY_HOUR",
-    "BANDWIDTH_POSTPAID_BY_HOUR",
-    "BANDWIDTH_PACKAGE",
-];
-const RENEW_FLAGS: &[&str] = &[
-    "NOTIFY_AND_AUTO_RENEW",
-    "NOTIFY_AND_MANUAL_RENEW",
-    "DISABLE_NOTIFY_AND_MANUAL_RENEW",
-];
+const INTERNET_CHARGE_TYPES: &[&str] =
+    &["BANDWIDTH_PREPAID", "TRAFFIC_POSTPAID_BY_HOUR", "BANDWIDTH_POSTPAID_BY_HOUR", "BANDWIDTH_PACKAGE"];
+const RENEW_FLAGS: &[&str] = &["NOTIFY_AND_AUTO_RENEW", "NOTIFY_AND_MANUAL_RENEW", "DISABLE_NOTIFY_AND_MANUAL_RENEW"];
 
 impl Cloud {
     pub(super) fn create(
@@ -43,20 +35,11 @@ impl Cloud {
     ) -> Result<Done, ApiError> {
         check(parameters, &admitted.region)?;
         let domain = text(parameters, "DomainName").unwrap_or_default();
-        let taken = || {
-            self.instances
-                .values()
-                .any(|instance| instance.holds(domain))
-        };
+        let taken = || self.instances.values().any(|instance| instance.holds(domain));
         if self.config.domain_policy == DomainPolicy::Unique && taken() {
-            return Err(ApiError::new(
-                "FailedOperation.DomainNameInUse",
-                "The domain name is in use.",
-            ));
+            return Err(ApiError::new("FailedOperation.DomainNameInUse", "The domain name is in use."));
         }
-        let created: Vec<String> = (0..twists.ids())
-            .map(|_| self.buy(admitted, parameters, twists))
-            .collect();
+        let created: Vec<String> = (0..twists.ids()).map(|_| self.buy(admitted, parameters, twists)).collect();
         let fields = Map::from_iter([("InstanceIdSet".to_owned(), json!(created))]);
         Ok(Done { fields, created })
     }
@@ -90,19 +73,12 @@ impl Cloud {
 
 /// A machine in PENDING from checked parameters; whatever was not asked for gets a default of ours, since the
 /// page names none.
-fn from_parameters(
-    parameters: &Parameters,
-    region: &str,
-    ordinal: u64,
-    now: Timestamp,
-) -> Instance {
+fn from_parameters(parameters: &Parameters, region: &str, ordinal: u64, now: Timestamp) -> Instance {
     let owned = |name| text(parameters, name).map(str::to_owned);
     let first = |name| texts(parameters, name).first().map(|&item| item.to_owned());
     let prepaid = parameters.get("InstanceChargePrepaid");
     let internet = internet(parameters);
-    let bandwidth = internet
-        .get("InternetMaxBandwidthOut")
-        .and_then(Value::as_u64);
+    let bandwidth = internet.get("InternetMaxBandwidthOut").and_then(Value::as_u64);
     let public = internet.get("PublicIpAssigned") == Some(&Value::Bool(true));
     let [.., a, b, c] = ordinal.to_be_bytes();
     Instance {
@@ -130,12 +106,7 @@ fn from_parameters(
         key_ids: parameters
             .get("LoginSettings")
             .and_then(|login| login.get("KeyIds")?.as_array())
-            .map(|ids| {
-                ids.iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_owned)
-                    .collect()
-            })
+            .map(|ids| ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
             .unwrap_or_default(),
         system_disk: system_disk(parameters),
         private_ip: format!("10.{a}.{b}.{c}"),
@@ -150,20 +121,11 @@ fn from_parameters(
 }
 
 fn internet(parameters: &Parameters) -> Parameters {
-    let sent = parameters
-        .get("InternetAccessible")
-        .and_then(Value::as_object);
+    let sent = parameters.get("InternetAccessible").and_then(Value::as_object);
     let mut internet = sent.cloned().unwrap_or_default();
-    let bandwidth = internet
-        .entry("InternetMaxBandwidthOut")
-        .or_insert(json!(0))
-        .as_u64();
-    internet
-        .entry("InternetChargeType")
-        .or_insert(json!("TRAFFIC_POSTPAID_BY_HOUR"));
-    internet
-        .entry("PublicIpAssigned")
-        .or_insert(json!(bandwidth > Some(0)));
+    let bandwidth = internet.entry("InternetMaxBandwidthOut").or_insert(json!(0)).as_u64();
+    internet.entry("InternetChargeType").or_insert(json!("TRAFFIC_POSTPAID_BY_HOUR"));
+    internet.entry("PublicIpAssigned").or_insert(json!(bandwidth > Some(0)));
     internet.entry("BandwidthPackageId").or_insert(Value::Null);
     internet
 }
@@ -189,10 +151,7 @@ fn text<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
 
 fn texts<'a>(parameters: &'a Parameters, name: &str) -> Vec<&'a str> {
     let list = parameters.get(name).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// The value rules, in the order of the page's table.
@@ -207,10 +166,7 @@ fn check(parameters: &Parameters, region: &str) -> Result<(), ApiError> {
             return Err(ApiError::value(name, "the list is empty"));
         }
     }
-    if !texts(parameters, "Zones")
-        .iter()
-        .all(|zone| has_zone(region, zone))
-    {
+    if !texts(parameters, "Zones").iter().all(|zone| has_zone(region, zone)) {
         return Err(ApiError::new(
             "InvalidParameterValue.ZoneMismatchRegion",
             "A zone of `Zones` is not in the region.",
@@ -219,14 +175,8 @@ fn check(parameters: &Parameters, region: &str) -> Result<(), ApiError> {
     if text(parameters, "VpcId").is_some_and(|id| !has_form(id, "vpc-")) {
         return Err(ApiError::value("VpcId", "it is malformed"));
     }
-    if !texts(parameters, "SubnetIds")
-        .iter()
-        .all(|id| has_form(id, "subnet-"))
-    {
-        return Err(ApiError::new(
-            "InvalidParameterValue.InvalidSubnetId",
-            "An id of `SubnetIds` is malformed.",
-        ));
+    if !texts(parameters, "SubnetIds").iter().all(|id| has_form(id, "subnet-")) {
+        return Err(ApiError::new("InvalidParameterValue.InvalidSubnetId", "An id of `SubnetIds` is malformed."));
     }
     if text(parameters, "InstanceName").is_some_and(|name| name.len() > MAX_NAME) {
         return Err(ApiError::new(
@@ -241,17 +191,10 @@ fn check(parameters: &Parameters, region: &str) -> Result<(), ApiError> {
 
 fn check_internet(parameters: &Parameters) -> Result<(), ApiError> {
     let internet = internet(parameters);
-    if !text(&internet, "InternetChargeType")
-        .is_some_and(|kind| INTERNET_CHARGE_TYPES.contains(&kind))
-    {
-        return Err(ApiError::value(
-            "InternetAccessible.InternetChargeType",
-            "it is not a charge type",
-        ));
+    if !text(&internet, "InternetChargeType").is_some_and(|kind| INTERNET_CHARGE_TYPES.contains(&kind)) {
+        return Err(ApiError::value("InternetAccessible.InternetChargeType", "it is not a charge type"));
     }
-    let bandwidth = internet
-        .get("InternetMaxBandwidthOut")
-        .and_then(Value::as_u64);
+    let bandwidth = internet.get("InternetMaxBandwidthOut").and_then(Value::as_u64);
     if internet.get("PublicIpAssigned") == Some(&json!(true)) && bandwidth == Some(0) {
         return Err(ApiError::new(
             "InvalidParameter.InvalidCombination",
@@ -265,12 +208,9 @@ fn check_script(parameters: &Parameters) -> Result<(), ApiError> {
     let Some(script) = text(parameters, "InitScript") else {
         return Ok(());
     };
-    let decoded = STANDARD.decode(script).map_err(|_| {
-        ApiError::new(
-            "InvalidParameterValue.UserDataFormatError",
-            "`InitScript` is not base64.",
-        )
-    })?;
+    let decoded = STANDARD
+        .decode(script)
+        .map_err(|_| ApiError::new("InvalidParameterValue.UserDataFormatError", "`InitScript` is not base64."))?;
     if decoded.len() > MAX_SCRIPT {
         return Err(ApiError::new(
             "InvalidParameterValue.UserDataSizeExceeded",
@@ -288,10 +228,8 @@ fn check_types(types: &[&str]) -> Result<(), ApiError> {
         ));
     }
     let formed = |name: &str| {
-        let alphanumeric =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        name.split_once('.')
-            .is_some_and(|(family, size)| alphanumeric(family) && alphanumeric(size))
+        let alphanumeric = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        name.split_once('.').is_some_and(|(family, size)| alphanumeric(family) && alphanumeric(size))
     };
     if !types.iter().all(|name| formed(name)) {
         return Err(ApiError::new(
@@ -320,16 +258,10 @@ fn check_login(parameters: &Parameters) -> Result<(), ApiError> {
     }
     let keys = texts(login, "KeyIds");
     if login.contains_key("KeyIds") && keys.len() != 1 {
-        return Err(ApiError::value(
-            "LoginSettings.KeyIds",
-            "exactly one key pair is allowed at purchase",
-        ));
+        return Err(ApiError::value("LoginSettings.KeyIds", "exactly one key pair is allowed at purchase"));
     }
     if !keys.iter().all(|id| has_form(id, "skey-")) {
-        return Err(ApiError::value(
-            "LoginSettings.KeyIds",
-            "an id is malformed",
-        ));
+        return Err(ApiError::value("LoginSettings.KeyIds", "an id is malformed"));
     }
     Ok(())
 }
@@ -345,14 +277,9 @@ fn strong(password: &str) -> bool {
 fn check_charge(parameters: &Parameters) -> Result<(), ApiError> {
     let charge = text(parameters, "InstanceChargeType").unwrap_or("POSTPAID_BY_HOUR");
     if !["POSTPAID_BY_HOUR", "SPOTPAID", "PREPAID"].contains(&charge) {
-        return Err(ApiError::value(
-            "InstanceChargeType",
-            "it is not a charge type",
-        ));
+        return Err(ApiError::value("InstanceChargeType", "it is not a charge type"));
     }
-    let prepaid = parameters
-        .get("InstanceChargePrepaid")
-        .and_then(Value::as_object);
+    let prepaid = parameters.get("InstanceChargePrepaid").and_then(Value::as_object);
     match (charge == "PREPAID", prepaid) {
         (false, None) => return Ok(()),
         (true, None) => return Err(ApiError::missing("InstanceChargePrepaid")),
@@ -368,16 +295,10 @@ fn check_charge(parameters: &Parameters) -> Result<(), ApiError> {
     let prepaid = prepaid.cloned().unwrap_or_default();
     let period = prepaid.get("Period").and_then(Value::as_i64);
     if !period.is_some_and(|months| (1..=12).contains(&months) || months == 24 || months == 36) {
-        return Err(ApiError::value(
-            "InstanceChargePrepaid.Period",
-            "it is not an allowed number of months",
-        ));
+        return Err(ApiError::value("InstanceChargePrepaid.Period", "it is not an allowed number of months"));
     }
     if text(&prepaid, "RenewFlag").is_some_and(|flag| !RENEW_FLAGS.contains(&flag)) {
-        return Err(ApiError::value(
-            "InstanceChargePrepaid.RenewFlag",
-            "it is not a renew flag",
-        ));
+        return Err(ApiError::value("InstanceChargePrepaid.RenewFlag", "it is not a renew flag"));
     }
     Ok(())
 }
@@ -386,9 +307,6 @@ fn check_charge(parameters: &Parameters) -> Result<(), ApiError> {
 /// ids of seven and of eight.
 fn has_form(id: &str, prefix: &str) -> bool {
     id.strip_prefix(prefix).is_some_and(|rest| {
-        !rest.is_empty()
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
 }

@@ -81,11 +81,7 @@ impl Instance {
 
     /// Whether its domain is taken.
     pub(crate) fn holds(&self, domain: &str) -> bool {
-        self.billed()
-            && self
-                .domain
-                .as_deref()
-                .is_some_and(|own| own.eq_ignore_ascii_case(domain))
+        self.billed() && self.domain.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(domain))
     }
 
     pub(crate) fn prepaid(&self) -> bool {
@@ -93,11 +89,7 @@ impl Instance {
     }
 
     pub(crate) fn operate(&mut self, name: &str, state: &'static str) {
-        self.operation = Some(Operation {
-            name: name.to_owned(),
-            state,
-            error: None,
-        });
+        self.operation = Some(Operation { name: name.to_owned(), state, error: None });
     }
 
     /// Ends PENDING, one way or the other.
@@ -117,11 +109,7 @@ impl Instance {
     /// Public addresses, none while it is being created.
     pub(crate) fn public_ips(&self) -> Vec<&str> {
         let assigned = !matches!(self.state.as_str(), "PENDING" | "LAUNCH_FAILED");
-        self.public_ip
-            .as_deref()
-            .filter(|_| assigned)
-            .into_iter()
-            .collect()
+        self.public_ip.as_deref().filter(|_| assigned).into_iter().collect()
     }
 
     /// Sets a field from outside; says which field cannot be set.
@@ -144,11 +132,7 @@ impl Instance {
     /// The entry of `InstanceSet`, with null where CVM gives null.
     pub(crate) fn describe(&self) -> Value {
         let public: Vec<&str> = self.public_ips();
-        let public = if public.is_empty() {
-            Value::Null
-        } else {
-            public.into()
-        };
+        let public = if public.is_empty() { Value::Null } else { public.into() };
         let operation = self.operation.as_ref();
         let mut shown = json!({
             "Placement": {"Zone": self.zone, "ProjectId": 0, "HostId": null, "HostIds": null},

@@ -18,13 +18,7 @@ const MAX_FILTERS: usize = 10;
 const MAX_VALUES: usize = 5;
 
 /// Filter names that are valid but match no machine here, since none has what they ask for.
-const WITHOUT_MATCH: &[&str] = &[
-    "host-id",
-    "dedicated-cluster-id",
-    "ipv6-address",
-    "tag-key",
-    "tag-value",
-];
+const WITHOUT_MATCH: &[&str] = &["host-id", "dedicated-cluster-id", "ipv6-address", "tag-key", "tag-value"];
 
 /// `Offset` and `Limit` of a listing.
 pub(super) struct Page {
@@ -34,56 +28,29 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn read(parameters: &Map<String, Value>) -> Result<Self, ApiError> {
-        let number = |name: &str, default: u64| {
-            parameters
-                .get(name)
-                .and_then(Value::as_u64)
-                .unwrap_or(default)
-        };
+        let number = |name: &str, default: u64| parameters.get(name).and_then(Value::as_u64).unwrap_or(default);
         let limit = usize::try_from(number("Limit", 20)).unwrap_or(usize::MAX);
         if limit > MAX_IDS {
-            return Err(ApiError::new(
-                "InvalidParameterValue.LimitExceeded",
-                format!("`Limit` is over {MAX_IDS}."),
-            ));
+            return Err(ApiError::new("InvalidParameterValue.LimitExceeded", format!("`Limit` is over {MAX_IDS}.")));
         }
         if limit == 0 {
             return Err(ApiError::value("Limit", "it is 0"));
         }
-        Ok(Self {
-            offset: usize::try_from(number("Offset", 0)).unwrap_or(usize::MAX),
-            limit,
-        })
+        Ok(Self { offset: usize::try_from(number("Offset", 0)).unwrap_or(usize::MAX), limit })
     }
 
     /// One page of `all` under the key `set`; beyond the end it is empty, with the true `TotalCount`. Only what is
     /// on the page is turned into JSON: a page of ten thousand machines must not cost the time of all.
-    pub(super) fn answer<T>(
-        &self,
-        set: &str,
-        mut all: Vec<T>,
-        twists: &Twists,
-        show: impl FnMut(T) -> Value,
-    ) -> Done {
+    pub(super) fn answer<T>(&self, set: &str, mut all: Vec<T>, twists: &Twists, show: impl FnMut(T) -> Value) -> Done {
         if twists.has(&Effect::Empty {}) {
             all.clear();
         }
         let total = all.len();
         let late = usize::from(twists.has(&Effect::ShiftPages {}) && self.offset > 0);
-        let page: Vec<Value> = all
-            .into_iter()
-            .skip(self.offset.saturating_add(late))
-            .take(self.limit)
-            .map(show)
-            .collect();
-        let fields = Map::from_iter([
-            ("TotalCount".to_owned(), total.into()),
-            (set.to_owned(), page.into()),
-        ]);
-        Done {
-            fields,
-            created: Vec::new(),
-        }
+        let page: Vec<Value> =
+            all.into_iter().skip(self.offset.saturating_add(late)).take(self.limit).map(show).collect();
+        let fields = Map::from_iter([("TotalCount".to_owned(), total.into()), (set.to_owned(), page.into())]);
+        Done { fields, created: Vec::new() }
     }
 }
 
@@ -108,19 +75,13 @@ pub(super) fn sent_ids<'a>(
 /// `ins-` and eight lower-case letters or digits.
 fn well_formed(id: &str) -> bool {
     id.strip_prefix("ins-").is_some_and(|rest| {
-        rest.len() == 8
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
 }
 
 fn texts(list: Option<&Value>) -> Vec<&str> {
     let list = list.and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 impl Cloud {
@@ -128,19 +89,13 @@ impl Cloud {
     /// of the ids, or all where there are none.
     pub(super) fn listed(&self, admitted: &Admitted, ids: &[&str]) -> Vec<&Instance> {
         let seen = |instance: &&Instance| {
-            instance.owner == admitted.owner
-                && instance.region == admitted.region
-                && instance.visible_from <= self.time
+            instance.owner == admitted.owner && instance.region == admitted.region && instance.visible_from <= self.time
         };
         if ids.is_empty() {
             return self.instances.values().filter(seen).collect();
         }
         let ordinals: BTreeSet<&u64> = ids.iter().filter_map(|id| self.ordinals.get(*id)).collect();
-        ordinals
-            .into_iter()
-            .filter_map(|ordinal| self.instances.get(ordinal))
-            .filter(seen)
-            .collect()
+        ordinals.into_iter().filter_map(|ordinal| self.instances.get(ordinal)).filter(seen).collect()
     }
 
     pub(super) fn describe(
@@ -153,10 +108,7 @@ impl Cloud {
         let ids = sent_ids(parameters, "InvalidInstanceId.Malformed")?;
         let filters = read_filters(parameters, &admitted.region)?;
         if !ids.is_empty() && !filters.is_empty() {
-            return Err(ApiError::new(
-                "InvalidParameter",
-                "`InstanceIds` and `Filters` exclude each other.",
-            ));
+            return Err(ApiError::new("InvalidParameter", "`InstanceIds` and `Filters` exclude each other."));
         }
         let mut found = self.listed(admitted, &ids);
         if !twists.has(&Effect::IgnoreFilter {}) {
@@ -173,16 +125,10 @@ struct Filter<'a> {
     times: Vec<Timestamp>,
 }
 
-fn read_filters<'a>(
-    parameters: &'a Map<String, Value>,
-    region: &str,
-) -> Result<Vec<Filter<'a>>, ApiError> {
+fn read_filters<'a>(parameters: &'a Map<String, Value>, region: &str) -> Result<Vec<Filter<'a>>, ApiError> {
     let sent = parameters.get("Filters").and_then(Value::as_array);
     if sent.is_some_and(|filters| filters.len() > MAX_FILTERS) {
-        return Err(ApiError::new(
-            "InvalidParameterValue.LimitExceeded",
-            format!("More than {MAX_FILTERS} filters."),
-        ));
+        return Err(ApiError::new("InvalidParameterValue.LimitExceeded", format!("More than {MAX_FILTERS} filters.")));
     }
     sent.into_iter()
         .flatten()
@@ -221,30 +167,18 @@ impl<'a> Filter<'a> {
             return Err(ApiError::new("InvalidFilter", "The filter is not valid."));
         }
         if name == "instance-id" && !values.iter().all(|id| well_formed(id)) {
-            return Err(ApiError::new(
-                "InvalidParameterValue.InstanceIdMalformed",
-                "An instance id is malformed.",
-            ));
+            return Err(ApiError::new("InvalidParameterValue.InstanceIdMalformed", "An instance id is malformed."));
         }
         if name == "zone" && !values.iter().all(|zone| has_zone(region, zone)) {
-            return Err(ApiError::new(
-                "InvalidZone.MismatchRegion",
-                "The zone is not in the region.",
-            ));
+            return Err(ApiError::new("InvalidZone.MismatchRegion", "The zone is not in the region."));
         }
         let mut times = Vec::new();
         if name.starts_with("creation-") {
             for value in &values {
-                times.push(utc(value).ok_or_else(|| {
-                    ApiError::value("Filters", "a time is not YYYY-MM-DD hh:mm:ss")
-                })?);
+                times.push(utc(value).ok_or_else(|| ApiError::value("Filters", "a time is not YYYY-MM-DD hh:mm:ss"))?);
             }
         }
-        Ok(Self {
-            name,
-            values,
-            times,
-        })
+        Ok(Self { name, values, times })
     }
 
     fn matches(&self, instance: &Instance) -> bool {

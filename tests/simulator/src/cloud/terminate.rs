@@ -8,11 +8,7 @@ use serde_json::{Map, Value};
 
 impl Cloud {
     /// All or nothing: one bad id fails the whole batch.
-    pub(super) fn terminate(
-        &mut self,
-        admitted: &Admitted,
-        parameters: &Map<String, Value>,
-    ) -> Result<Done, ApiError> {
+    pub(super) fn terminate(&mut self, admitted: &Admitted, parameters: &Map<String, Value>) -> Result<Done, ApiError> {
         let ids = sent_ids(parameters, "InvalidInstanceId.Malformed")?;
         if ids.is_empty() {
             return Err(ApiError::missing("InstanceIds"));
@@ -25,18 +21,14 @@ impl Cloud {
                     && instance.region == admitted.region
                     && instance.visible_from <= self.time
             });
-            let instance = instance.ok_or_else(|| {
-                ApiError::new("InvalidInstanceId.NotFound", "There is no such instance.")
-            })?;
+            let instance =
+                instance.ok_or_else(|| ApiError::new("InvalidInstanceId.NotFound", "There is no such instance."))?;
             allowed(instance)?;
             if !found.iter().any(|(other, _)| *other == ordinal) {
                 found.push((ordinal, instance));
             }
         }
-        let prepaid = found
-            .iter()
-            .filter(|(_, instance)| instance.prepaid())
-            .count();
+        let prepaid = found.iter().filter(|(_, instance)| instance.prepaid()).count();
         if prepaid != 0 && prepaid != found.len() {
             return Err(ApiError::new(
                 "UnsupportedOperation.InstanceMixedPricingModel",
@@ -56,9 +48,9 @@ impl Cloud {
         let Some(ordinal) = self.ordinals.get(id).copied() else {
             return false;
         };
-        let ending = self.instance(id).is_some_and(|instance| {
-            matches!(instance.state.as_str(), "TERMINATING" | "LAUNCH_FAILED")
-        });
+        let ending = self
+            .instance(id)
+            .is_some_and(|instance| matches!(instance.state.as_str(), "TERMINATING" | "LAUNCH_FAILED"));
         if !ending {
             self.discard(ordinal);
         }
@@ -79,10 +71,7 @@ impl Cloud {
 /// Whether the state of a machine lets it be terminated.
 fn allowed(instance: &Instance) -> Result<(), ApiError> {
     let state = instance.state.as_str();
-    if !matches!(
-        state,
-        "RUNNING" | "STOPPED" | "SHUTDOWN" | "RESCUE_MODE" | "SERVICE_LIVE_MIGRATE"
-    ) {
+    if !matches!(state, "RUNNING" | "STOPPED" | "SHUTDOWN" | "RESCUE_MODE" | "SERVICE_LIVE_MIGRATE") {
         return Err(ApiError::new(
             format!("UnsupportedOperation.InstanceState{}", pascal(state)),
             format!("The instance is in the state {state}."),
@@ -96,10 +85,7 @@ fn allowed(instance: &Instance) -> Result<(), ApiError> {
     }
     let operating = match instance.set.get("LatestOperationState") {
         Some(set) => set == "OPERATING",
-        None => instance
-            .operation
-            .as_ref()
-            .is_some_and(|operation| operation.state == "OPERATING"),
+        None => instance.operation.as_ref().is_some_and(|operation| operation.state == "OPERATING"),
     };
     if operating {
         return Err(ApiError::new(

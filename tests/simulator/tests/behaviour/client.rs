@@ -77,19 +77,10 @@ impl Client {
         self.sign(request, action, false, now)
     }
 
-    fn sign(
-        &self,
-        mut request: HttpRequest,
-        action: &str,
-        all: bool,
-        now: Timestamp,
-    ) -> HttpRequest {
+    fn sign(&self, mut request: HttpRequest, action: &str, all: bool, now: Timestamp) -> HttpRequest {
         let (service, version) = service_of(action);
         let content_type = request.header("content-type").unwrap().to_owned();
-        let mut headers = vec![
-            ("content-type", content_type.as_str()),
-            ("host", &self.host),
-        ];
+        let mut headers = vec![("content-type", content_type.as_str()), ("host", &self.host)];
         if all {
             headers.push(("x-tc-action", action));
         }
@@ -180,21 +171,13 @@ impl World {
 
     /// `InstanceState`, or `gone`.
     pub fn state(&mut self, id: &str) -> String {
-        self.describe(id)["InstanceState"]
-            .as_str()
-            .unwrap_or("gone")
-            .to_owned()
+        self.describe(id)["InstanceState"].as_str().unwrap_or("gone").to_owned()
     }
 
     /// Adds a fault rule for the next call of `action`.
     pub fn spoil(&mut self, action: &str, effect: &Value) {
         let effect: Effect = serde_json::from_value(effect.clone()).unwrap();
-        self.cloud.add_fault(Rule {
-            action: action.to_owned(),
-            after: 0,
-            times: 1,
-            effect,
-        });
+        self.cloud.add_fault(Rule { action: action.to_owned(), after: 0, times: 1, effect });
     }
 
     /// Machines that still cost money.
@@ -213,10 +196,7 @@ pub fn response(handling: &Handling) -> Value {
 
 /// The error code of a `Response`, or `ok`.
 pub fn code(response: &Value) -> String {
-    response["Error"]["Code"]
-        .as_str()
-        .unwrap_or("ok")
-        .to_owned()
+    response["Error"]["Code"].as_str().unwrap_or("ok").to_owned()
 }
 
 /// The first id of a create's answer.

@@ -13,133 +13,57 @@ fn place_and_network() -> Vec<(Value, &'static str)> {
         (json!({"DomainName": ""}), "InvalidParameterValue"),
         (json!({"InternetAccessible": null}), "MissingParameter"),
         (json!({"InternetAccessible": {}}), "ok"),
-        (
-            json!({"InternetAccessible": {"InternetChargeType": "FREE"}}),
-            "InvalidParameterValue",
-        ),
-        (
-            json!({"InternetAccessible": {"PublicIpAssigned": true}}),
-            "InvalidParameter.InvalidCombination",
-        ),
-        (
-            json!({"InternetAccessible": {"PublicIpAssigned": false, "InternetMaxBandwidthOut": 5}}),
-            "ok",
-        ),
-        (
-            json!({"InternetAccessible": {"IPv6": true}}),
-            "UnknownParameter",
-        ),
-        (
-            json!({"InternetAccessible": {"PublicIpAssigned": "True"}}),
-            "InvalidParameter",
-        ),
-        (
-            json!({"InitScript": "not base64!"}),
-            "InvalidParameterValue.UserDataFormatError",
-        ),
+        (json!({"InternetAccessible": {"InternetChargeType": "FREE"}}), "InvalidParameterValue"),
+        (json!({"InternetAccessible": {"PublicIpAssigned": true}}), "InvalidParameter.InvalidCombination"),
+        (json!({"InternetAccessible": {"PublicIpAssigned": false, "InternetMaxBandwidthOut": 5}}), "ok"),
+        (json!({"InternetAccessible": {"IPv6": true}}), "UnknownParameter"),
+        (json!({"InternetAccessible": {"PublicIpAssigned": "True"}}), "InvalidParameter"),
+        (json!({"InitScript": "not base64!"}), "InvalidParameterValue.UserDataFormatError"),
         (json!({"InitScript": script(16 * 1024)}), "ok"),
-        (
-            json!({"InitScript": script(16 * 1024 + 1)}),
-            "InvalidParameterValue.UserDataSizeExceeded",
-        ),
+        (json!({"InitScript": script(16 * 1024 + 1)}), "InvalidParameterValue.UserDataSizeExceeded"),
         (json!({"Zones": []}), "InvalidParameterValue"),
-        (
-            json!({"Zones": ["ap-guangzhou-2", "ap-beijing-1"]}),
-            "InvalidParameterValue.ZoneMismatchRegion",
-        ),
-        (
-            json!({"VpcId": "vpc-1a2b3c4d", "SubnetIds": ["subnet-1a2b3c4d"]}),
-            "ok",
-        ),
+        (json!({"Zones": ["ap-guangzhou-2", "ap-beijing-1"]}), "InvalidParameterValue.ZoneMismatchRegion"),
+        (json!({"VpcId": "vpc-1a2b3c4d", "SubnetIds": ["subnet-1a2b3c4d"]}), "ok"),
         (json!({"VpcId": "network"}), "InvalidParameterValue"),
-        (
-            json!({"SubnetIds": ["Subnet"]}),
-            "InvalidParameterValue.InvalidSubnetId",
-        ),
+        (json!({"SubnetIds": ["Subnet"]}), "InvalidParameterValue.InvalidSubnetId"),
         (json!({"InstanceName": "n".repeat(60)}), "ok"),
-        (
-            json!({"InstanceName": "n".repeat(61)}),
-            "InvalidParameterValue.InstanceNameIllegal",
-        ),
-        (
-            json!({"InstanceName": "支".repeat(21)}),
-            "InvalidParameterValue.InstanceNameIllegal",
-        ),
+        (json!({"InstanceName": "n".repeat(61)}), "InvalidParameterValue.InstanceNameIllegal"),
+        (json!({"InstanceName": "支".repeat(21)}), "InvalidParameterValue.InstanceNameIllegal"),
         (json!({"InstanceTypes": []}), "InvalidParameterValue"),
-        (
-            json!({"InstanceTypes": ["small"]}),
-            "InvalidParameterValue.InvalidInstanceType",
-        ),
-        (
-            json!({"InstanceTypes": vec!["S4.SMALL2"; 11]}),
-            "InvalidParameterValue.LimitExceeded",
-        ),
+        (json!({"InstanceTypes": ["small"]}), "InvalidParameterValue.InvalidInstanceType"),
+        (json!({"InstanceTypes": vec!["S4.SMALL2"; 11]}), "InvalidParameterValue.LimitExceeded"),
     ]
 }
 
 /// As above, for the login, the charge type and what the page does not define.
 fn login_and_charge() -> Vec<(Value, &'static str)> {
-    let prepaid =
-        |inner: Value| json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": inner});
+    let prepaid = |inner: Value| json!({"InstanceChargeType": "PREPAID", "InstanceChargePrepaid": inner});
     vec![
         (json!({"LoginSettings": {}}), "ok"),
-        (
-            json!({"LoginSettings": {"KeyIds": ["skey-1a2b3c4d"]}}),
-            "ok",
-        ),
-        (
-            json!({"LoginSettings": {"KeyIds": ["skey-1a2b3c4d", "skey-2"]}}),
-            "InvalidParameterValue",
-        ),
-        (
-            json!({"LoginSettings": {"KeyIds": ["key"]}}),
-            "InvalidParameterValue",
-        ),
+        (json!({"LoginSettings": {"KeyIds": ["skey-1a2b3c4d"]}}), "ok"),
+        (json!({"LoginSettings": {"KeyIds": ["skey-1a2b3c4d", "skey-2"]}}), "InvalidParameterValue"),
+        (json!({"LoginSettings": {"KeyIds": ["key"]}}), "InvalidParameterValue"),
         (json!({"LoginSettings": {"KeepImageLogin": true}}), "ok"),
-        (
-            json!({"LoginSettings": {"Password": "short1"}}),
-            "InvalidParameterValue",
-        ),
-        (
-            json!({"LoginSettings": {"Password": "lettersonly"}}),
-            "InvalidParameterValue",
-        ),
+        (json!({"LoginSettings": {"Password": "short1"}}), "InvalidParameterValue"),
+        (json!({"LoginSettings": {"Password": "lettersonly"}}), "InvalidParameterValue"),
         (
             json!({"LoginSettings": {"Password": "PAI@Test123", "KeepImageLogin": false}}),
             "InvalidParameter.InvalidCombination",
         ),
-        (
-            json!({"InstanceChargeType": "FREE"}),
-            "InvalidParameterValue",
-        ),
+        (json!({"InstanceChargeType": "FREE"}), "InvalidParameterValue"),
         (json!({"InstanceChargeType": "SPOTPAID"}), "ok"),
         (json!({"InstanceChargeType": "PREPAID"}), "MissingParameter"),
-        (
-            json!({"InstanceChargePrepaid": {"Period": 1}}),
-            "InvalidParameter.InvalidCombination",
-        ),
+        (json!({"InstanceChargePrepaid": {"Period": 1}}), "InvalidParameter.InvalidCombination"),
         (prepaid(json!({})), "MissingParameter"),
         (prepaid(json!({"Period": 1})), "ok"),
         (prepaid(json!({"Period": 13})), "InvalidParameterValue"),
         (prepaid(json!({"Period": "1"})), "InvalidParameter"),
-        (
-            prepaid(json!({"Period": 36, "RenewFlag": "NOTIFY_AND_AUTO_RENEW"})),
-            "ok",
-        ),
-        (
-            prepaid(json!({"Period": 1, "RenewFlag": "ALWAYS"})),
-            "InvalidParameterValue",
-        ),
+        (prepaid(json!({"Period": 36, "RenewFlag": "NOTIFY_AND_AUTO_RENEW"})), "ok"),
+        (prepaid(json!({"Period": 1, "RenewFlag": "ALWAYS"})), "InvalidParameterValue"),
         (json!({"ImageId": "img-1"}), "UnknownParameter"),
         (json!({"ClientToken": "1"}), "UnknownParameter"),
-        (
-            json!({"SystemDisk": {"DiskType": "CLOUD_BASIC", "DiskSize": 50}}),
-            "ok",
-        ),
-        (
-            json!({"SystemDisk": {"DiskType": "CLOUD_BASIC", "DiskSize": "50"}}),
-            "InvalidParameter",
-        ),
+        (json!({"SystemDisk": {"DiskType": "CLOUD_BASIC", "DiskSize": 50}}), "ok"),
+        (json!({"SystemDisk": {"DiskType": "CLOUD_BASIC", "DiskSize": "50"}}), "InvalidParameter"),
     ]
 }
 
@@ -155,19 +79,12 @@ fn each_rule_has_its_code_and_buys_only_when_it_holds() {
 
 #[test]
 fn a_refused_system_disk_is_named() {
-    let mut world = World::with(Config {
-        system_disk: SystemDiskPolicy::Refuse,
-        ..Config::default().account(account())
-    });
+    let mut world =
+        World::with(Config { system_disk: SystemDiskPolicy::Refuse, ..Config::default().account(account()) });
     let disk = json!({"SystemDisk": {"DiskType": "CLOUD_BASIC", "DiskSize": 50}});
     let response = world.call("CreatePaiInstance", &with(example(), &disk));
     assert_eq!(code(&response), "UnknownParameter");
-    assert!(
-        response["Error"]["Message"]
-            .as_str()
-            .unwrap()
-            .contains("`SystemDisk`")
-    );
+    assert!(response["Error"]["Message"].as_str().unwrap().contains("`SystemDisk`"));
 }
 
 #[test]
@@ -189,13 +106,7 @@ fn a_machine_shows_what_was_asked_for_and_starts_by_itself() {
     let id = first_id(&world.call("CreatePaiInstance", &example()));
     let shown = world.describe(&id);
     assert_eq!(shown["InstanceState"], "PENDING");
-    for absent in [
-        "PublicIpAddresses",
-        "LatestOperation",
-        "LatestOperationState",
-        "RenewFlag",
-        "ExpiredTime",
-    ] {
+    for absent in ["PublicIpAddresses", "LatestOperation", "LatestOperationState", "RenewFlag", "ExpiredTime"] {
         assert_eq!(shown[absent], Value::Null, "{absent}");
     }
     assert_eq!(shown["InstanceName"], "PAI-TEST");
@@ -213,8 +124,7 @@ fn a_machine_shows_what_was_asked_for_and_starts_by_itself() {
 #[test]
 fn no_public_address_without_bandwidth() {
     let mut world = World::new();
-    let none =
-        json!({"DomainName": "a.test", "InternetAccessible": {"InternetMaxBandwidthOut": 0}});
+    let none = json!({"DomainName": "a.test", "InternetAccessible": {"InternetMaxBandwidthOut": 0}});
     let id = first_id(&world.call("CreatePaiInstance", &none));
     world.wait(5);
     let shown = world.describe(&id);
@@ -237,29 +147,17 @@ fn a_domain_in_use_is_refused_until_its_machine_is_gone() {
     let mut world = World::new();
     let id = world.running("a.test");
     world.client.region = Some("ap-beijing".to_owned());
-    assert_eq!(
-        world.code("CreatePaiInstance", &minimal("A.test")),
-        "FailedOperation.DomainNameInUse"
-    );
+    assert_eq!(world.code("CreatePaiInstance", &minimal("A.test")), "FailedOperation.DomainNameInUse");
     world.client = Client::default();
-    assert_eq!(
-        world.code("TerminateInstances", &json!({"InstanceIds": [id]})),
-        "ok"
-    );
-    assert_eq!(
-        world.code("CreatePaiInstance", &minimal("a.test")),
-        "FailedOperation.DomainNameInUse"
-    );
+    assert_eq!(world.code("TerminateInstances", &json!({"InstanceIds": [id]})), "ok");
+    assert_eq!(world.code("CreatePaiInstance", &minimal("a.test")), "FailedOperation.DomainNameInUse");
     world.wait(5);
     assert_eq!(world.code("CreatePaiInstance", &minimal("a.test")), "ok");
 }
 
 #[test]
 fn a_shared_domain_is_bought_twice() {
-    let mut world = World::with(Config {
-        domain_policy: DomainPolicy::Shared,
-        ..Config::default().account(account())
-    });
+    let mut world = World::with(Config { domain_policy: DomainPolicy::Shared, ..Config::default().account(account()) });
     world.buy("a.test");
     world.buy("a.test");
     assert_eq!(world.billed(), 2);
@@ -268,8 +166,7 @@ fn a_shared_domain_is_bought_twice() {
 #[test]
 fn a_previewed_name_has_the_documented_form() {
     let mut world = World::new();
-    let name =
-        world.call("PreviewPaiDomainName", &json!({"DomainNameType": "tcb"}))["DomainName"].clone();
+    let name = world.call("PreviewPaiDomainName", &json!({"DomainNameType": "tcb"}))["DomainName"].clone();
     assert!(name.as_str().unwrap().ends_with(".pai.tcloudbase.com"));
     let other = world.code("PreviewPaiDomainName", &json!({"DomainNameType": "com"}));
     assert_eq!(other, "InvalidParameterValue.InvalidPaiDomainNameType");

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tencentcloud_simulator::{Delivery, Handling};
 
 fn create(world: &mut World) -> Handling {
-    let request = world
-        .client
-        .post("CreatePaiInstance", &minimal("a.test"), world.now);
+    let request = world.client.post("CreatePaiInstance", &minimal("a.test"), world.now);
     world.send(&request)
 }
 
@@ -23,22 +21,10 @@ fn spoiled(effect: &Value) -> (World, Handling) {
 fn commit_says_whether_the_action_was_carried_out() {
     let second = Duration::from_secs(1);
     for (effect, with, without) in [
-        (
-            json!({"kind": "error", "code": "InternalError.CallCnsError"}),
-            Delivery::Send,
-            Delivery::Send,
-        ),
+        (json!({"kind": "error", "code": "InternalError.CallCnsError"}), Delivery::Send, Delivery::Send),
         (json!({"kind": "drop"}), Delivery::Close, Delivery::Close),
-        (
-            json!({"kind": "stall", "seconds": 1}),
-            Delivery::SendAfter(second),
-            Delivery::CloseAfter(second),
-        ),
-        (
-            json!({"kind": "status", "status": 502, "body": "<html>"}),
-            Delivery::Send,
-            Delivery::Send,
-        ),
+        (json!({"kind": "stall", "seconds": 1}), Delivery::SendAfter(second), Delivery::CloseAfter(second)),
+        (json!({"kind": "status", "status": 502, "body": "<html>"}), Delivery::Send, Delivery::Send),
     ] {
         for (commit, delivery) in [(true, with), (false, without)] {
             let mut effect = effect.clone();
@@ -59,26 +45,16 @@ fn an_error_is_answered_with_its_text() {
     let effect = json!({"kind": "error", "code": "ResourceInsufficient", "message": "sold out", "commit": false});
     let (mut world, handling) = spoiled(&effect);
     let error = response(&handling)["Error"].clone();
-    assert_eq!(
-        error,
-        json!({"Code": "ResourceInsufficient", "Message": "sold out"})
-    );
+    assert_eq!(error, json!({"Code": "ResourceInsufficient", "Message": "sold out"}));
     assert_eq!(code(&response(&create(&mut world))), "ok");
     let counts = world.cloud.state()["calls"].clone();
-    assert_eq!(
-        counts,
-        json!({"CreatePaiInstance": {"ResourceInsufficient": 1, "ok": 1}})
-    );
+    assert_eq!(counts, json!({"CreatePaiInstance": {"ResourceInsufficient": 1, "ok": 1}}));
 }
 
 #[test]
 fn a_status_has_the_body_it_was_given() {
-    let (_, handling) =
-        spoiled(&json!({"kind": "status", "status": 504, "body": "<html>", "commit": true}));
-    assert_eq!(
-        (handling.response.status, handling.response.body),
-        (504, b"<html>".to_vec())
-    );
+    let (_, handling) = spoiled(&json!({"kind": "status", "status": 504, "body": "<html>", "commit": true}));
+    assert_eq!((handling.response.status, handling.response.body), (504, b"<html>".to_vec()));
 }
 
 #[test]
@@ -103,23 +79,14 @@ fn a_dripping_answer_is_whole() {
 #[test]
 fn an_invisible_machine_costs_money_before_it_is_listed() {
     let mut world = World::new();
-    world.spoil(
-        "CreatePaiInstance",
-        &json!({"kind": "invisible", "seconds": 60}),
-    );
-    world.spoil(
-        "CreatePaiInstance",
-        &json!({"kind": "drop", "commit": true}),
-    );
+    world.spoil("CreatePaiInstance", &json!({"kind": "invisible", "seconds": 60}));
+    world.spoil("CreatePaiInstance", &json!({"kind": "drop", "commit": true}));
     assert_eq!(create(&mut world).delivery, Delivery::Close);
     let id = world.cloud.calls(0).next().unwrap().created[0].clone();
     world.wait(59);
     assert_eq!(world.billed(), 1);
     assert_eq!(world.state(&id), "gone");
-    assert_eq!(
-        world.call("DescribePaiInstances", &json!({}))["TotalCount"],
-        0
-    );
+    assert_eq!(world.call("DescribePaiInstances", &json!({}))["TotalCount"], 0);
     let terminated = world.code("TerminateInstances", &json!({"InstanceIds": [id]}));
     assert_eq!(terminated, "InvalidInstanceId.NotFound");
     world.wait(1);
@@ -139,15 +106,9 @@ fn several_ids_or_none() {
 #[test]
 fn a_machine_without_its_domain_is_not_listed_as_pai() {
     let (mut world, handling) = spoiled(&json!({"kind": "no-domain"}));
-    let id = response(&handling)["InstanceIdSet"][0]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = response(&handling)["InstanceIdSet"][0].as_str().unwrap().to_owned();
     assert_eq!(world.state(&id), "PENDING");
-    assert_eq!(
-        world.call("DescribePaiInstances", &json!({}))["TotalCount"],
-        0
-    );
+    assert_eq!(world.call("DescribePaiInstances", &json!({}))["TotalCount"], 0);
     assert_eq!(world.cloud.state()["instances"][0]["DomainName"], "");
 }
 
@@ -158,10 +119,7 @@ fn listings_lie() {
     let list = |world: &mut World, parameters: Value| {
         let response = world.call("DescribeInstances", &parameters);
         let set = response["InstanceSet"].as_array().unwrap().clone();
-        let ids: Vec<_> = set
-            .iter()
-            .map(|item| item["InstanceId"].as_str().unwrap().to_owned())
-            .collect();
+        let ids: Vec<_> = set.iter().map(|item| item["InstanceId"].as_str().unwrap().to_owned()).collect();
         (response["TotalCount"].as_u64().unwrap(), ids)
     };
     world.spoil("DescribeInstances", &json!({"kind": "empty"}));
@@ -191,10 +149,7 @@ fn a_late_request_is_carried_out_while_its_signature_holds() {
         world.cloud.advance(world.now);
         assert_eq!(world.billed(), expected, "{seconds}");
         let call = world.cloud.calls(0).next().unwrap();
-        assert_eq!(
-            (call.outcome.as_str(), call.created.len()),
-            ("late", expected)
-        );
+        assert_eq!((call.outcome.as_str(), call.created.len()), ("late", expected));
     }
 }
 
@@ -202,14 +157,9 @@ fn a_late_request_is_carried_out_while_its_signature_holds() {
 fn a_refused_call_uses_no_rule_up() {
     let mut world = World::new();
     world.spoil("*", &json!({"kind": "drop"}));
-    let mut request = world
-        .client
-        .post("DescribeInstances", &json!({}), world.now);
+    let mut request = world.client.post("DescribeInstances", &json!({}), world.now);
     request.body.push(b' ');
-    assert_eq!(
-        code(&response(&world.send(&request))),
-        "AuthFailure.SignatureFailure"
-    );
+    assert_eq!(code(&response(&world.send(&request))), "AuthFailure.SignatureFailure");
     assert_eq!(create(&mut world).delivery, Delivery::Close);
     assert!(world.cloud.faults().is_empty());
 }

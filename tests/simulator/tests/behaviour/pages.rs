@@ -14,10 +14,7 @@ fn ask(world: &mut World, method: &str, page: &str, body: &Value) -> (u16, Value
         body: body.to_string().into_bytes(),
     };
     let response = handle_admin(&mut world.cloud, &request, world.now);
-    (
-        response.status,
-        serde_json::from_slice(&response.body).unwrap(),
-    )
+    (response.status, serde_json::from_slice(&response.body).unwrap())
 }
 
 #[test]
@@ -52,16 +49,10 @@ fn the_state_has_the_documented_members() {
 fn calls_are_kept_in_order_with_parameters_as_received() {
     let mut world = World::new();
     let id = world.buy("a.test");
-    world.code(
-        "TerminateInstances",
-        &json!({"InstanceIds": [id], "ReleaseAddress": "yes"}),
-    );
+    world.code("TerminateInstances", &json!({"InstanceIds": [id], "ReleaseAddress": "yes"}));
     let (_, calls) = ask(&mut world, "GET", "calls", &Value::Null);
     let first = &calls[0];
-    assert_eq!(
-        (&first["seq"], &first["outcome"]),
-        (&json!(1), &json!("ok"))
-    );
+    assert_eq!((&first["seq"], &first["outcome"]), (&json!(1), &json!("ok")));
     assert_eq!(first["service"], "as");
     assert_eq!(first["version"], "2018-04-19");
     assert_eq!(first["secretId"], "AKIDtest");
@@ -71,25 +62,17 @@ fn calls_are_kept_in_order_with_parameters_as_received() {
     let (_, rest) = ask(&mut world, "GET", "calls?since=1", &Value::Null);
     assert_eq!(rest.as_array().unwrap().len(), 1);
     assert_eq!(rest[0]["outcome"], "InvalidParameter");
-    assert_eq!(
-        rest[0]["parameters"],
-        json!({"InstanceIds": [id], "ReleaseAddress": "yes"})
-    );
-    assert_eq!(
-        ask(&mut world, "GET", "calls?since=2", &Value::Null).1,
-        json!([])
-    );
+    assert_eq!(rest[0]["parameters"], json!({"InstanceIds": [id], "ReleaseAddress": "yes"}));
+    assert_eq!(ask(&mut world, "GET", "calls?since=2", &Value::Null).1, json!([]));
     assert_eq!(ask(&mut world, "GET", "calls?since=x", &Value::Null).0, 400);
 }
 
 #[test]
 fn faults_come_and_go() {
     let mut world = World::new();
-    let rule = json!({"action": "CreatePaiInstance", "after": 0, "times": 2, "effect": {"kind": "drop", "commit": true}});
-    assert_eq!(
-        ask(&mut world, "POST", "faults", &rule),
-        (200, json!([rule]))
-    );
+    let rule =
+        json!({"action": "CreatePaiInstance", "after": 0, "times": 2, "effect": {"kind": "drop", "commit": true}});
+    assert_eq!(ask(&mut world, "POST", "faults", &rule), (200, json!([rule])));
     assert_eq!(ask(&mut world, "DELETE", "faults", &Value::Null).0, 200);
     assert_eq!(ask(&mut world, "GET", "faults", &Value::Null).1, json!([]));
     for wrong in [
@@ -110,16 +93,11 @@ fn machines_are_changed_and_terminated_from_outside() {
     let mut world = World::new();
     let id = world.running("a.test");
     let page = format!("instances/{id}");
-    let change =
-        json!({"InstanceState": "STOPPED", "RestrictState": "EXPIRED", "IsolatedSource": "ARREAR"});
+    let change = json!({"InstanceState": "STOPPED", "RestrictState": "EXPIRED", "IsolatedSource": "ARREAR"});
     let (status, shown) = ask(&mut world, "POST", &page, &change);
     assert_eq!((status, &shown["InstanceState"]), (200, &json!("STOPPED")));
     assert_eq!(world.describe(&id)["RestrictState"], "EXPIRED");
-    for wrong in [
-        json!({"InstanceId": "ins-1"}),
-        json!({"InstanceState": 1}),
-        json!([]),
-    ] {
+    for wrong in [json!({"InstanceId": "ins-1"}), json!({"InstanceState": 1}), json!([])] {
         assert_eq!(ask(&mut world, "POST", &page, &wrong).0, 400);
     }
     assert_eq!(ask(&mut world, "DELETE", &page, &Value::Null).0, 200);
@@ -142,14 +120,8 @@ fn a_reset_leaves_an_empty_cloud_that_gives_no_id_twice() {
 #[test]
 fn equal_seeds_give_equal_answers() {
     let run = |seed| {
-        let mut world = World::with(Config {
-            seed,
-            ..Config::default().account(account())
-        });
-        (
-            world.call("CreatePaiInstance", &minimal("a.test")),
-            world.call("PreviewPaiDomainName", &json!({})),
-        )
+        let mut world = World::with(Config { seed, ..Config::default().account(account()) });
+        (world.call("CreatePaiInstance", &minimal("a.test")), world.call("PreviewPaiDomainName", &json!({})))
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));

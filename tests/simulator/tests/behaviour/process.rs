@@ -31,21 +31,12 @@ async fn it_says_where_it_listens_ends_on_a_signal_and_keeps_secrets() {
         let mut stdout = BufReader::new(running.0.stdout.take().unwrap());
         let mut output = String::new();
         stdout.read_line(&mut output).unwrap();
-        let url = output
-            .trim_end()
-            .strip_prefix("listening on http://")
-            .unwrap();
+        let url = output.trim_end().strip_prefix("listening on http://").unwrap();
         let request = Client::default().post("CreatePaiInstance", &example(), Timestamp::now());
         let answer = exchange_with(url.parse().unwrap(), &request).await;
         assert!(answer.contains("InstanceIdSet"), "{answer}");
         let kill = format!("kill -{signal} {}", running.0.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert!(running.0.wait().unwrap().success());
         stdout.read_to_string(&mut output).unwrap();
         let mut stderr = running.0.stderr.take().unwrap();

@@ -27,20 +27,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 fn play(world: &mut World, step: &Move) {
-    let nth = |world: &World, n: usize| {
-        world
-            .cloud
-            .instances()
-            .nth(n)
-            .map(|instance| instance.id.clone())
-    };
+    let nth = |world: &World, n: usize| world.cloud.instances().nth(n).map(|instance| instance.id.clone());
     match step {
         Move::Create(domain) => {
-            let request = world.client.post(
-                "CreatePaiInstance",
-                &minimal(&format!("d{domain}.test")),
-                world.now,
-            );
+            let request = world.client.post("CreatePaiInstance", &minimal(&format!("d{domain}.test")), world.now);
             world.send(&request);
         }
         Move::Spoil(which) => {

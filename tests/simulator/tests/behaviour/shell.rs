@@ -14,9 +14,7 @@ use tokio::time::timeout;
 const LONG: Duration = Duration::from_secs(30);
 
 async fn start() -> ServerHandle {
-    Server::start(Config::default().account(account()))
-        .await
-        .unwrap()
+    Server::start(Config::default().account(account())).await.unwrap()
 }
 
 /// Everything the server sends before it closes the connection.
@@ -30,11 +28,7 @@ pub async fn exchange_with(address: SocketAddr, request: &HttpRequest) -> String
         "" => String::new(),
         query => format!("?{query}"),
     };
-    let headers: String = request
-        .headers
-        .iter()
-        .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
-        .collect();
+    let headers: String = request.headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     let text = format!(
         "{} {}{query} HTTP/1.1\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
         request.method,
@@ -46,9 +40,7 @@ pub async fn exchange_with(address: SocketAddr, request: &HttpRequest) -> String
     stream.write_all(&request.body).await.unwrap();
     let mut answer = Vec::new();
     // A connection that is cut may also end in a reset; what came before it counts.
-    let _ = timeout(LONG, stream.read_to_end(&mut answer))
-        .await
-        .expect("the connection is closed");
+    let _ = timeout(LONG, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
     String::from_utf8(answer).unwrap()
 }
 
@@ -59,27 +51,17 @@ async fn create(server: &ServerHandle) -> String {
 
 fn spoil(server: &ServerHandle, effect: &Value) {
     let effect: Effect = serde_json::from_value(effect.clone()).unwrap();
-    let rule = Rule {
-        action: "*".to_owned(),
-        after: 0,
-        times: 1,
-        effect,
-    };
+    let rule = Rule { action: "*".to_owned(), after: 0, times: 1, effect };
     server.cloud().add_fault(rule);
 }
 
 fn body(answer: &str) -> &str {
-    answer
-        .split_once("\r\n\r\n")
-        .expect("an answer with a head")
-        .1
+    answer.split_once("\r\n\r\n").expect("an answer with a head").1
 }
 
 fn length(answer: &str) -> usize {
     let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
-    let line = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
+    let line = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     line.expect("a length").parse().unwrap()
 }
 
@@ -94,13 +76,7 @@ async fn a_plain_answer_arrives_whole_with_a_date() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(answer.to_lowercase().matches("\r\ndate: ").count(), 1);
     let envelope: Value = serde_json::from_str(body(&answer)).unwrap();
-    assert_eq!(
-        envelope["Response"]["InstanceIdSet"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(envelope["Response"]["InstanceIdSet"].as_array().unwrap().len(), 1);
     server.shutdown().await;
 }
 
@@ -119,10 +95,7 @@ async fn a_dropped_connection_carries_no_byte() {
         (json!({"kind": "drop", "commit": true}), 1),
         (json!({"kind": "drop", "commit": false}), 0),
         (json!({"kind": "late", "seconds": 60}), 0),
-        (
-            json!({"kind": "stall", "seconds": 0.05, "commit": false}),
-            0,
-        ),
+        (json!({"kind": "stall", "seconds": 0.05, "commit": false}), 0),
     ] {
         let server = start().await;
         spoil(&server, &effect);
@@ -134,10 +107,7 @@ async fn a_dropped_connection_carries_no_byte() {
 #[tokio::test]
 async fn a_stalled_answer_is_committed_before_it_waits() {
     let server = start().await;
-    spoil(
-        &server,
-        &json!({"kind": "stall", "seconds": 3600, "commit": true}),
-    );
+    spoil(&server, &json!({"kind": "stall", "seconds": 3600, "commit": true}));
     let waiting = timeout(Duration::from_millis(500), create(&server)).await;
     assert!(waiting.is_err());
     assert_eq!(billed(&server), 1);
@@ -169,10 +139,7 @@ async fn a_dripping_answer_comes_in_pieces_and_whole() {
 #[tokio::test]
 async fn a_gateway_answers_with_its_status() {
     let server = start().await;
-    spoil(
-        &server,
-        &json!({"kind": "status", "status": 502, "body": "<html>", "commit": true}),
-    );
+    spoil(&server, &json!({"kind": "status", "status": 502, "body": "<html>", "commit": true}));
     let answer = create(&server).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     assert_eq!(body(&answer), "<html>");
@@ -180,20 +147,14 @@ async fn a_gateway_answers_with_its_status() {
 
 #[tokio::test]
 async fn latency_delays_every_answer_and_changes_none() {
-    let config = Config {
-        latency: Duration::from_millis(20),
-        ..Config::default().account(account())
-    };
+    let config = Config { latency: Duration::from_millis(20), ..Config::default().account(account()) };
     let server = Server::start(config).await.unwrap();
     assert!(create(&server).await.contains("InstanceIdSet"));
 }
 
 #[tokio::test]
 async fn a_clock_that_is_off_shows_in_the_date_and_in_the_check() {
-    let config = Config {
-        clock_offset: SignedDuration::from_mins(10),
-        ..Config::default().account(account())
-    };
+    let config = Config { clock_offset: SignedDuration::from_mins(10), ..Config::default().account(account()) };
     let server = Server::start(config).await.unwrap();
     let refused = create(&server).await;
     assert!(refused.contains("AuthFailure.SignatureExpire"), "{refused}");
@@ -219,15 +180,8 @@ async fn the_pages_are_served_to_local_callers() {
     assert_eq!(create(&server).await, "");
     let state = exchange(&server, &page("GET", "/_simulator/state", Value::Null)).await;
     let state: Value = serde_json::from_str(body(&state)).unwrap();
-    assert_eq!(
-        state["calls"],
-        json!({"CreatePaiInstance": {"ok": 1, "drop": 1}})
-    );
-    assert!(
-        exchange(&server, &page("GET", "/elsewhere", Value::Null))
-            .await
-            .starts_with("HTTP/1.1 404 ")
-    );
+    assert_eq!(state["calls"], json!({"CreatePaiInstance": {"ok": 1, "drop": 1}}));
+    assert!(exchange(&server, &page("GET", "/elsewhere", Value::Null)).await.starts_with("HTTP/1.1 404 "));
 }
 
 #[tokio::test]
@@ -237,9 +191,7 @@ async fn a_shut_down_server_answers_nobody() {
     let mut idle = TcpStream::connect(address).await.unwrap();
     server.shutdown().await;
     let mut rest = Vec::new();
-    let _ = timeout(LONG, idle.read_to_end(&mut rest))
-        .await
-        .expect("the connection is closed");
+    let _ = timeout(LONG, idle.read_to_end(&mut rest)).await.expect("the connection is closed");
     assert!(rest.is_empty());
     assert!(TcpStream::connect(address).await.is_err());
 }

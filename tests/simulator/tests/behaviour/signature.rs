@@ -35,8 +35,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let checked_in =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/signature-vectors.json");
+    let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/signature-vectors.json");
     let file = std::env::var_os("PAI_SIGNATURE_VECTORS").map_or(checked_in, PathBuf::from);
     let text = std::fs::read_to_string(&file).unwrap();
     let vectors = serde_json::from_str::<Vectors>(&text).unwrap().vectors;
@@ -72,10 +71,7 @@ impl Vector {
             method: self.method.clone(),
             path: "/".to_owned(),
             query: self.query_string.clone(),
-            headers: headers
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             body: self.payload.clone().into_bytes(),
         }
     }
@@ -92,11 +88,7 @@ impl Vector {
 #[test]
 fn every_vector_is_signed_alike() {
     for vector in vectors() {
-        let headers: Vec<_> = vector
-            .signed_headers
-            .split(';')
-            .map(|name| (name, vector.header(name)))
-            .collect();
+        let headers: Vec<_> = vector.signed_headers.split(';').map(|name| (name, vector.header(name))).collect();
         let parts = Parts {
             method: &vector.method,
             query: &vector.query_string,
@@ -120,31 +112,20 @@ fn every_vector_passes_the_door_and_no_changed_one_does() {
     for vector in vectors() {
         let now = Timestamp::from_second(vector.timestamp).unwrap();
         let accounts = [vector.account()];
-        let check = |request: &HttpRequest| {
-            verify(request, &accounts, now).map_err(|error| error.code.into_owned())
-        };
+        let check = |request: &HttpRequest| verify(request, &accounts, now).map_err(|error| error.code.into_owned());
         let verified = check(&vector.request()).expect(&vector.name);
         assert_eq!(verified.service, vector.service);
         let refused = Err("AuthFailure.SignatureFailure".to_owned());
 
         let mut body = vector.request();
         body.body.push(b' ');
-        assert_eq!(
-            check(&body).is_ok(),
-            vector.unsigned_payload,
-            "{}",
-            vector.name
-        );
+        assert_eq!(check(&body).is_ok(), vector.unsigned_payload, "{}", vector.name);
         let mut query = vector.request();
         query.query.push('&');
         assert_eq!(check(&query), refused, "{}", vector.name);
         for name in ["Host", "Content-Type"] {
             let mut header = vector.request();
-            let changed = header
-                .headers
-                .iter_mut()
-                .find(|(key, _)| key == name)
-                .unwrap();
+            let changed = header.headers.iter_mut().find(|(key, _)| key == name).unwrap();
             changed.1.push('0');
             assert_eq!(check(&header), refused, "{}", vector.name);
         }

@@ -16,11 +16,7 @@ fn prepaid(world: &mut World) -> String {
 }
 
 fn set(world: &mut World, id: &str, fields: &Value) {
-    world
-        .cloud
-        .change(id, fields.as_object().unwrap())
-        .unwrap()
-        .unwrap();
+    world.cloud.change(id, fields.as_object().unwrap()).unwrap().unwrap();
 }
 
 #[test]
@@ -32,17 +28,11 @@ fn an_hourly_machine_is_destroyed_at_once() {
     assert_eq!(shown["InstanceState"], "TERMINATING");
     assert_eq!(shown["LatestOperation"], "TerminateInstances");
     assert_eq!(shown["LatestOperationState"], "OPERATING");
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "UnsupportedOperation.InstanceStateTerminating"
-    );
+    assert_eq!(terminate(&mut world, &[&id]), "UnsupportedOperation.InstanceStateTerminating");
     world.wait(5);
     assert_eq!(world.state(&id), "gone");
     assert_eq!(terminate(&mut world, &[&id]), "InvalidInstanceId.NotFound");
-    assert_eq!(
-        world.cloud.state()["history"],
-        json!({"created": 1, "terminated": 1, "launchFailed": 0})
-    );
+    assert_eq!(world.cloud.state()["history"], json!({"created": 1, "terminated": 1, "launchFailed": 0}));
 }
 
 #[test]
@@ -52,10 +42,7 @@ fn a_prepaid_machine_goes_to_the_recycle_bin_first() {
     assert_eq!(terminate(&mut world, &[&id]), "ok");
     assert_eq!(world.state(&id), "SHUTDOWN");
     assert_eq!(world.describe(&id)["LatestOperationState"], "OPERATING");
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "OperationDenied.InstanceOperationInProgress"
-    );
+    assert_eq!(terminate(&mut world, &[&id]), "OperationDenied.InstanceOperationInProgress");
     world.wait(3600);
     assert_eq!(world.describe(&id)["LatestOperationState"], "SUCCESS");
     assert_eq!(world.billed(), 1);
@@ -74,18 +61,9 @@ fn each_state_answers_with_its_code() {
         ("PENDING", "UnsupportedOperation.InstanceStatePending"),
         ("STOPPING", "UnsupportedOperation.InstanceStateStopping"),
         ("REBOOTING", "UnsupportedOperation.InstanceStateRebooting"),
-        (
-            "LAUNCH_FAILED",
-            "UnsupportedOperation.InstanceStateLaunchFailed",
-        ),
-        (
-            "ENTER_RESCUE_MODE",
-            "UnsupportedOperation.InstanceStateEnterRescueMode",
-        ),
-        (
-            "TERMINATING",
-            "UnsupportedOperation.InstanceStateTerminating",
-        ),
+        ("LAUNCH_FAILED", "UnsupportedOperation.InstanceStateLaunchFailed"),
+        ("ENTER_RESCUE_MODE", "UnsupportedOperation.InstanceStateEnterRescueMode"),
+        ("TERMINATING", "UnsupportedOperation.InstanceStateTerminating"),
     ] {
         let mut world = World::new();
         let id = world.running("a.test");
@@ -94,10 +72,7 @@ fn each_state_answers_with_its_code() {
     }
     let mut world = World::new();
     let id = world.buy("a.test");
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "UnsupportedOperation.InstanceStatePending"
-    );
+    assert_eq!(terminate(&mut world, &[&id]), "UnsupportedOperation.InstanceStatePending");
 }
 
 #[test]
@@ -105,19 +80,9 @@ fn a_protected_machine_stays() {
     let mut world = World::new();
     let id = world.running("a.test");
     set(&mut world, &id, &json!({"DisableApiTermination": true}));
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "UnsupportedOperation.InstancesProtected"
-    );
-    set(
-        &mut world,
-        &id,
-        &json!({"DisableApiTermination": false, "LatestOperationState": "OPERATING"}),
-    );
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "OperationDenied.InstanceOperationInProgress"
-    );
+    assert_eq!(terminate(&mut world, &[&id]), "UnsupportedOperation.InstancesProtected");
+    set(&mut world, &id, &json!({"DisableApiTermination": false, "LatestOperationState": "OPERATING"}));
+    assert_eq!(terminate(&mut world, &[&id]), "OperationDenied.InstanceOperationInProgress");
 }
 
 #[test]
@@ -126,21 +91,12 @@ fn a_batch_fails_as_a_whole() {
     let a = world.running("a.test");
     let b = world.running("b.test");
     let monthly = prepaid(&mut world);
-    assert_eq!(
-        terminate(&mut world, &[&a, "ins-00000000"]),
-        "InvalidInstanceId.NotFound"
-    );
-    assert_eq!(
-        terminate(&mut world, &[&a, &monthly]),
-        "UnsupportedOperation.InstanceMixedPricingModel"
-    );
+    assert_eq!(terminate(&mut world, &[&a, "ins-00000000"]), "InvalidInstanceId.NotFound");
+    assert_eq!(terminate(&mut world, &[&a, &monthly]), "UnsupportedOperation.InstanceMixedPricingModel");
     assert_eq!(world.state(&a), "RUNNING");
     assert_eq!(terminate(&mut world, &[&a, &b, &a]), "ok");
     world.wait(5);
-    assert_eq!(
-        (world.state(&a), world.state(&b)),
-        ("gone".to_owned(), "gone".to_owned())
-    );
+    assert_eq!((world.state(&a), world.state(&b)), ("gone".to_owned(), "gone".to_owned()));
 }
 
 #[test]
@@ -154,16 +110,10 @@ fn a_failed_launch_vanishes_by_itself_and_costs_nothing() {
     assert_eq!(shown["InstanceState"], "LAUNCH_FAILED");
     assert!(shown["LatestOperationErrorMsg"].is_string());
     assert_eq!(world.billed(), 0);
-    assert_eq!(
-        terminate(&mut world, &[&id]),
-        "UnsupportedOperation.InstanceStateLaunchFailed"
-    );
+    assert_eq!(terminate(&mut world, &[&id]), "UnsupportedOperation.InstanceStateLaunchFailed");
     world.wait(120);
     assert_eq!(world.state(&id), "gone");
-    assert_eq!(
-        world.cloud.state()["history"],
-        json!({"created": 1, "terminated": 0, "launchFailed": 1})
-    );
+    assert_eq!(world.cloud.state()["history"], json!({"created": 1, "terminated": 0, "launchFailed": 1}));
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! Tables: what is told of a machine that is known.
+
+use super::*;
+
+#[test]
+fn following() {
+    use Readiness::{AsBefore, NotReady, Ready};
+    use Standing::{NeedsPerson, Progressing, Settled};
+    let rows: Vec<(&str, Value, Readiness, Reason, Standing)> = vec![
+        ("runs", in_state("RUNNING"), Ready, Reason::Available, Settled),
+        ("migrates", in_state("SERVICE_LIVE_MIGRATE"), Ready, Reason::Available, Settled),
+        ("starts up", in_state("PENDING"), NotReady, Reason::Provisioning, Progressing),
+        ("reboots", in_state("REBOOTING"), NotReady, Reason::Provisioning, Progressing),
+        ("stops", in_state("STOPPING"), NotReady, Reason::Stopped, Progressing),
+        ("is off", in_state("STOPPED"), NotReady, Reason::Stopped, Settled),
+        ("is rescued", in_state("RESCUE_MODE"), NotReady, Reason::Stopped, Settled),
+        ("is in an unknown state", in_state("CORRUPTED"), NotReady, Reason::Stopped, Settled),
+        ("failed to launch", in_state("LAUNCH_FAILED"), NotReady, Reason::InstanceFailed, NeedsPerson),
+        ("is in the recycle bin", in_state("SHUTDOWN"), NotReady, Reason::ExternallyDeleted, NeedsPerson),
+        ("is being destroyed", in_state("TERMINATING"), NotReady, Reason::ExternallyDeleted, NeedsPerson),
+        ("is missing for the first time", json!([]), AsBefore, Reason::Provisioning, Progressing),
+        (
+            "has no address yet",
+            json!([{"InstanceId": "ins-1", "InstanceState": "RUNNING", "PublicIpAddresses": null}]),
+            NotReady,
+            Reason::Provisioning,
+            Progressing,
+        ),
+        (
+            "is restricted",
+            json!([{"InstanceId": "ins-1", "InstanceState": "RUNNING", "RestrictState": "EXPIRED"}]),
+            NotReady,
+            Reason::InsufficientBalance,
+            Settled,
+        ),
+    ];
+    for (name, listed, ready, reason, standing) in rows {
+        let report = seen().machine(&listed).report();
+        assert_eq!((report.ready, report.reason, report.standing), (ready, reason, standing), "{name}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_not_listed() {
+    let gone_since = |seconds: i64| {
+        seen().machine(&json!([])).with(|seen| {
+            seen.recollection.absent_since.insert("ins-1".to_owned(), at(-seconds));
+        })
+    };
+    assert_eq!(gone_since(29).report().ready, Readiness::AsBefore);
+    assert_eq!(gone_since(30).report().reason, Reason::ExternallyDeleted);
+    let never_seen = gone_since(3600).with(|seen| seen.status.instances[0].secret_id = None);
+    assert_eq!(never_seen.report().reason, Reason::Provisioning, "a fresh id is not missing for 15 min");
+    let old = never_seen.with(|seen| seen.status.create_attempt.as_mut().unwrap().signed_at = at(-900));
+    assert_eq!(old.report().reason, Reason::ExternallyDeleted);
+    let other_key = gone_since(3600).with(|seen| seen.status.instances[0].secret_id = Some("AKIDOLD".to_owned()));
+    assert_eq!(other_key.report().reason, Reason::CredentialsChanged);
+}
+
+#[test]
+fn a_failed_look_says_nothing_about_the_machine() {
+    let failed =
+        |reason| seen().machine(&json!([])).with(|seen| seen.listing = Some(Err(Problem::new(reason, "why")))).report();
+    let away = failed(Reason::CloudUnavailable);
+    assert_eq!((away.ready, away.synced), (Readiness::AsBefore, Synced::Error));
+    assert_eq!(failed(Reason::CredentialsInvalid).ready, Readiness::NotReady);
+}
+
+#[test]
+fn several_machines_are_as_well_as_the_worst() {
+    let listed = json!([
+        {"InstanceId": "ins-1", "InstanceState": "RUNNING", "PublicIpAddresses": ["1.2.3.4"]},
+        {"InstanceId": "ins-2", "InstanceState": "STOPPED"},
+    ]);
+    let report = seen().machine(&listed).with(|seen| seen.status.instance_ids.push("ins-2".to_owned())).report();
+    assert_eq!((report.ready, report.reason), (Readiness::NotReady, Reason::Stopped));
+    assert!(report.message.contains("ins-2"), "{}", report.message);
+}
+
+#[test]
+fn a_machine_that_is_gone_is_replaced_only_when_a_person_says_so() {
+    let gone = || {
+        seen().machine(&json!([])).with(|seen| {
+            seen.recollection.absent_since.insert("ins-1".to_owned(), at(-30));
+        })
+    };
+    assert_eq!(gone().answered("recreate:a1").decide(), Step::StartOver);
+    assert_eq!(seen().machine(&in_state("LAUNCH_FAILED")).answered("recreate:a1").decide(), Step::StartOver);
+    assert_eq!(gone().answered("recreate:a0").report().reason, Reason::ExternallyDeleted);
+    assert!(gone().report().message.contains("resolve-create=recreate:a1"));
+    for state in ["RUNNING", "STOPPED", "SHUTDOWN", "TERMINATING", "PENDING"] {
+        let step = seen().machine(&in_state(state)).answered("recreate:a1").decide();
+        assert!(matches!(step, Step::Report(_)), "{state} costs money still: {step:?}");
+    }
+    let paused = gone().paused().answered("recreate:a1").decide();
+    assert!(matches!(paused, Step::Report(_)), "{paused:?}");
+}

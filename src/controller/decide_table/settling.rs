@@ -1,0 +1,155 @@
+//! Tables: what becomes of an attempt that is open.
+
+use super::*;
+
+#[test]
+fn an_open_attempt_forbids_everything_else() {
+    let open = [
+        AttemptState::Sending,
+        AttemptState::Uncertain,
+        AttemptState::Held,
+        AttemptState::Other("Verifying".to_owned()),
+    ];
+    for state in open {
+        for seen in [seen(), seen().deleting(), seen().paused(), seen().deleting().paused()] {
+            let step = seen.attempt(state.clone()).decide();
+            let harmless = matches!(step, Step::Report(_) | Step::CloseAttempt { state: AttemptState::Uncertain, .. });
+            assert!(harmless, "{state:?}: {step:?}");
+        }
+    }
+    let owned = |ownership| seen().attempt(AttemptState::Sending).with(|seen| seen.ownership = ownership).decide();
+    let closed_as = |step: Step| match step {
+        Step::CloseAttempt { state, .. } => state,
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(closed_as(owned(Ownership::Foreign)), AttemptState::Uncertain);
+    assert_eq!(closed_as(owned(Ownership::NeverSent)), AttemptState::Rejected);
+    assert_eq!(owned(Ownership::InFlight), Step::Wait(Duration::from_secs(5)));
+    let report = seen().deleting().attempt(AttemptState::Uncertain).report();
+    assert_eq!(report.reason, Reason::OutcomeUnknown);
+    assert!(
+        report.message.contains("default-web-u") && report.message.contains("deletion waits"),
+        "{}",
+        report.message
+    );
+}
+
+/// An uncertain attempt, signed `ago` seconds before now.
+fn uncertain(ago: i64) -> Seen {
+    seen()
+        .attempt(AttemptState::Uncertain)
+        .with(|seen| seen.status.create_attempt.as_mut().unwrap().signed_at = at(-ago))
+}
+
+fn rounds(count: u32, first: i64, last: i64) -> EmptyRounds {
+    EmptyRounds { attempt_id: "a1".to_owned(), count, first: at(first), last: at(last) }
+}
+
+#[test]
+fn settling_an_unknown_outcome() {
+    let adopt = Step::Adopt { id: "ins-1".to_owned() };
+    let closed = |seen: &Seen| match seen.decide() {
+        Step::CloseAttempt { state, why } => (state, why),
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(uncertain(10).with(|seen| seen.lookup = None).decide(), Step::LookUp);
+    assert_eq!(uncertain(10).looked_up(one_found(false)).decide(), adopt, "a hit counts at once");
+    assert_eq!(
+        uncertain(10).deleting().looked_up(one_found(false)).decide(),
+        adopt,
+        "also on deletion: it must be terminated"
+    );
+    assert_eq!(uncertain(10).report().next, Duration::from_secs(2));
+    assert_eq!(uncertain(600).report().next, Duration::from_secs(30));
+
+    let settled = |seen: &mut Observed| seen.recollection.empty_rounds = Some(rounds(3, -300, 0));
+    assert_eq!(closed(&uncertain(900).with(settled)).0, AttemptState::Lapsed);
+    let too_few = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(2, -300, 0)));
+    assert_eq!(too_few.report().reason, Reason::OutcomeUnknown);
+    let too_short = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(3, -299, 0)));
+    assert_eq!(too_short.report().reason, Reason::OutcomeUnknown);
+    let other_attempt = uncertain(900)
+        .with(settled)
+        .with(|seen| seen.recollection.empty_rounds.as_mut().unwrap().attempt_id = "a0".to_owned());
+    assert_eq!(other_attempt.report().reason, Reason::OutcomeUnknown);
+    let not_looked = uncertain(900)
+        .with(settled)
+        .with(|seen| seen.lookup = Some(Err(Problem::new(Reason::CloudUnavailable, "why"))));
+    assert_eq!(not_looked.report().reason, Reason::OutcomeUnknown);
+
+    let attempt = |change: fn(&mut CreateAttempt)| {
+        uncertain(900).with(settled).with(|seen| change(seen.status.create_attempt.as_mut().unwrap()))
+    };
+    assert_eq!(closed(&attempt(|attempt| attempt.charge_type = "PREPAID".to_owned())).0, AttemptState::Held);
+    assert_eq!(closed(&attempt(|attempt| attempt.charge_type = "SPOTPAID".to_owned())).0, AttemptState::Lapsed);
+    assert_eq!(closed(&attempt(|attempt| attempt.lapsed_before = 1)).0, AttemptState::Lapsed);
+    assert_eq!(closed(&attempt(|attempt| attempt.lapsed_before = 2)).0, AttemptState::Held, "three in a row");
+
+    let other_key =
+        |ago| uncertain(ago).with(|seen| seen.status.create_attempt.as_mut().unwrap().secret_id = "AKIDOLD".to_owned());
+    assert_eq!(
+        other_key(10).with(settled).looked_up(one_found(true)).report().reason,
+        Reason::CredentialsChanged,
+        "no evidence"
+    );
+    assert_eq!(closed(&other_key(900)).0, AttemptState::Held);
+
+    let user_named =
+        |ago| uncertain(ago).with(|seen| seen.status.create_attempt.as_mut().unwrap().name_origin = NameOrigin::User);
+    assert_eq!(user_named(60).looked_up(one_found(true)).decide(), adopt, "domain, name and time together");
+    assert_eq!(
+        user_named(60).looked_up(one_found(false)).report().reason,
+        Reason::OutcomeUnknown,
+        "its domain may yet show"
+    );
+    let held = user_named(660).looked_up(Found { domains: None, ..one_found(false) });
+    let held = held.with(|seen| {
+        seen.lookup.as_mut().unwrap().as_mut().unwrap().named[0].created_time = Some(at(-660));
+    });
+    assert_eq!(closed(&held).0, AttemptState::Held, "no PAI list: no proof");
+}
+
+#[test]
+fn only_late_rounds_count() {
+    let attempt = uncertain(400).0.status.create_attempt.unwrap();
+    let round = |begun, cloud| EmptyRounds::with(None, &attempt, at(begun), cloud);
+    assert_eq!(round(0, Some(at(-400 + 359))), None, "the signature may still be good by the cloud's clock");
+    assert!(round(0, Some(at(-400 + 360))).is_some());
+    assert_eq!(round(0, None), None, "without the cloud's clock it takes longer");
+    assert!(round(260, None).is_some());
+    let one = round(0, Some(at(0)));
+    let two = EmptyRounds::with(one.clone(), &attempt, at(100), Some(at(100))).unwrap();
+    assert_eq!((two.count, two.first, two.last), (2, at(0), at(100)));
+    assert_eq!(
+        EmptyRounds::with(one, &attempt, at(1), Some(at(-400))),
+        None,
+        "a cloud whose clock stepped back starts anew"
+    );
+}
+
+#[test]
+fn answers_of_a_person() {
+    let held = || seen().attempt(AttemptState::Held);
+    let closed = |state: AttemptState, why: &str| Step::CloseAttempt { state, why: why.to_owned() };
+    assert_eq!(held().answered("retry:a1").decide(), closed(AttemptState::Lapsed, "a person said to try again"));
+    assert_eq!(held().answered("abandon:a1").decide(), closed(AttemptState::Abandoned, "a person gave it up"));
+    let by_name_only =
+        || held().with(|seen| seen.status.create_attempt.as_mut().unwrap().name_origin = NameOrigin::User);
+    let adopt = Step::Adopt { id: "ins-1".to_owned() };
+    assert_eq!(by_name_only().looked_up(one_found(false)).answered("adopt:ins-1").decide(), adopt);
+    for ignored in ["retry:a0", "abandon:a0", "adopt:ins-9", "recreate:a1", "nonsense"] {
+        let step = held().answered(ignored).decide();
+        assert!(matches!(step, Step::Report(_)), "{ignored}: {step:?}");
+        let early = uncertain(10).answered(ignored).decide();
+        assert!(matches!(early, Step::Report(_)), "{ignored} before it is held: {early:?}");
+    }
+    let message = held().report().message;
+    assert!(
+        message.contains("kubectl annotate pai web -n default --overwrite pai.tencentcloud.io/resolve-create=adopt:"),
+        "{message}"
+    );
+
+    let abandoned = || seen().attempt(AttemptState::Abandoned);
+    assert_eq!(abandoned().answered("recreate:a1").decide(), Step::StartOver);
+    assert!(abandoned().answered("recreate:a0").report().message.contains("resolve-create=recreate:a1"));
+}
