@@ -74,7 +74,7 @@ pub struct CreateAttempt {
     pub charge_type: String,
     /// How many attempts in a row before this one lapsed: nobody ever learned what became of them.
     #[serde(default, skip_serializing_if = "is_zero")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub lapsed_before: i64,
     /// RequestId of the answer, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -172,6 +172,9 @@ impl Report {
 /// How often an object at rest is looked at where no other time is due. Source: our choice.
 pub const SLOW: Duration = Duration::from_mins(5);
 
+/// Longest wait that is kept to the second. Source: our choice: those of the protocol are not longer.
+pub const SHORT: Duration = Duration::from_secs(30);
+
 /// The one step that follows from what was observed.
 pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if seen.deleting() && !seen.has_finalizer() {

@@ -14,6 +14,9 @@ use crate::tencent::{Instance, InstanceState};
 /// How often a machine that is changing is looked at. Source: our choice; PAI takes minutes, so seconds are soon enough.
 pub const FRESH: Duration = Duration::from_secs(3);
 
+/// How soon to look again when a person waits for something to be gone. Source: our choice.
+const SOON: Duration = Duration::from_secs(10);
+
 /// How long an id may stay unlisted after its create before it counts as missing. Source: reliability step 16; the API promises no
 /// read-after-write.
 pub const GRACE: Duration = Duration::from_mins(15);
@@ -64,8 +67,11 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
         Some(Err(problem)) => unreadable(problem),
         _ => worst(seen, now),
     };
-    if may_start_over(seen, now) && is_asked_to_start_over(seen) {
-        return Step::StartOver;
+    if is_asked_to_start_over(seen) {
+        if all_gone(seen, now) {
+            return Step::StartOver;
+        }
+        report.next = report.next.min(SOON);
     }
     if seen.paused() {
         report.synced = Synced::Paused;
@@ -73,13 +79,9 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     Step::Report(report)
 }
 
-/// Whether every machine is proven gone or failed to launch, so that a new one replaces nothing that is billed.
-fn may_start_over(seen: &Observed, now: Timestamp) -> bool {
-    seen.status.instance_ids.iter().all(|id| match view(seen, id, now) {
-        View::Gone => true,
-        View::Listed(instance) => instance.instance_state == InstanceState::LaunchFailed,
-        View::NotYet | View::Missing | View::OtherAccount => false,
-    })
+/// Whether every machine is proven gone, so that a new one replaces nothing that is billed and meets no domain that is still taken.
+fn all_gone(seen: &Observed, now: Timestamp) -> bool {
+    seen.status.instance_ids.iter().all(|id| matches!(view(seen, id, now), View::Gone))
 }
 
 /// The command that starts over names the attempt, or the machine where the attempt is lost.
@@ -182,7 +184,7 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
             let why = instance.latest_operation_error_msg.as_deref().unwrap_or("the cloud gives no reason");
             let text = format!(
                 "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is bought in its place. \
-                 For a new machine: {}",
+                 For a new machine, once it is gone: {}",
                 how_to_start_over(seen)
             );
             Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::InstanceFailed, text), SLOW) }

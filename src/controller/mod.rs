@@ -235,7 +235,9 @@ async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &
         Outcome::Report(report) => {
             tell(context, api, &seen, &report).await?;
             let next = if report.standing == decide::Standing::Settled { context.sweep_interval } else { report.next };
-            Ok(Action::requeue(context.clock.jittered(next)))
+            // Long waits are spread out; short ones are meant as they stand.
+            let next = if next > decide::SHORT { context.clock.jittered(next) } else { next };
+            Ok(Action::requeue(next))
         }
         Outcome::Again(next) => Ok(Action::requeue(next)),
         Outcome::Done => Ok(Action::await_change()),

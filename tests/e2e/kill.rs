@@ -77,13 +77,11 @@ fn after_the_finalizer() {
 #[test]
 fn after_the_intent() {
     let scene = Scene::start(&[], &[]);
-    // The cloud's socket takes connections and never answers: the intent stands, the call has not reached the cloud's logic.
-    scene.stack.simulator().signal("STOP").unwrap();
+    // Whether the call has reached the cloud by then or not: it is held there and never carried out.
+    scene.stack.simulator().add_fault(&stall(15, false)).unwrap();
     scene.instance("victim", |_| ());
     let left = scene.kill_when("the intent", |object| attempt_state(object) == "Sending");
     assert_eq!(attempt_state(&left), "Sending");
-    scene.stack.simulator().stop();
-    scene.stack.simulator().start().unwrap();
     scene.restart();
     scene.wait_reason("victim", "OutcomeUnknown");
     assert!(scene.stack.simulator().instances().unwrap().is_empty());

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::scene::{PATIENCE, Scene, condition, text};
 
+/// Keys of a Secret and their values.
+type SecretData<'a> = &'a [(&'a str, &'a str)];
+
 /// What a person must see.
 struct Expected {
     reason: &'static str,
@@ -65,7 +68,7 @@ fn credentials() {
     let scene = Scene::start(&[], &[]);
     let good = pai_harness::Account::default();
     let trailing = format!("{}\n", good.key);
-    let rows: &[(&str, &[(&str, &str)], Expected)] = &[
+    let rows: &[(&str, SecretData<'_>, Expected)] = &[
         (
             "secret-missing",
             &[],
@@ -275,7 +278,7 @@ fn a_throttling_and_an_unreachable_cloud_are_waited_for() {
 
 #[test]
 fn a_failed_launch_is_told_and_never_replaced() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&["--launch-failed-time=3s"], &[]);
     scene.fault("CreatePaiInstance", 1, &json!({"kind": "launch-failed"}));
     scene.instance("stillborn", |_| ());
     let ready = scene.wait_reason("stillborn", "InstanceFailed");
@@ -287,7 +290,7 @@ fn a_failed_launch_is_told_and_never_replaced() {
     scene.instance("healthy", |_| ());
     scene.wait_ready("healthy");
     assert_eq!(scene.creates().len(), 2, "one create for each object, none in place of the failed one");
-    // The way out that the message holds, typed as it stands.
+    // The way out that the message holds, typed as it stands. It waits until the failed machine is proven gone.
     scene.run_command_of(&message);
     scene.wait_ready("stillborn");
     assert_eq!(scene.creates().len(), 3, "one more, because a person said so");
