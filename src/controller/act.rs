@@ -15,7 +15,7 @@ use super::problem::{Problem, Retry};
 use super::record::{self, FIELD_MANAGER, WriteStatus};
 use super::{Context, adopt, create};
 use crate::api::conditions::whole_seconds;
-use crate::api::{AttemptState, FINALIZER, PaiInstance, Reason};
+use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance, Reason};
 use crate::tencent::{CallError, InstanceId};
 
 /// How soon a refused termination is tried again. Source: our choice; the machine is billed meanwhile.
@@ -107,14 +107,29 @@ async fn close_attempt(
             why,
             "an attempt is closed without an answer of the cloud"
         );
-        attempt.state = state;
+        attempt.state = state.clone();
         attempt.reason = Some(why.to_owned());
         if attempt.state == AttemptState::Uncertain {
             let report = super::decide::outcome_unknown(attempt, seen.deleting());
             record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
         }
     }
+    let told = match &state {
+        AttemptState::Held => {
+            Some((EventKind::Warning, "AttemptHeld", "A person must decide; the condition Ready holds the commands."))
+        }
+        AttemptState::Lapsed => {
+            Some((EventKind::Normal, "AttemptLapsed", "It counts as having bought nothing; the create is tried again."))
+        }
+        AttemptState::Abandoned => {
+            Some((EventKind::Normal, "AttemptAbandoned", "Nothing is bought until a person asks for it."))
+        }
+        _ => None,
+    };
     record::write(context, api, &seen.object, status).await?;
+    if let Some((kind, reason, what)) = told {
+        context.events.publish(&seen.object, kind, reason, &format!("The create is settled: {why}. {what}")).await;
+    }
     Ok(Outcome::Again(Duration::ZERO))
 }
 
@@ -236,11 +251,14 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
                 "{ids}: returned, and in the cloud's recycle bin (SHUTDOWN). Renew it in the console to get it back, or destroy it there."
             ),
         ),
-        Farewell::Retained => (
-            EventKind::Warning,
-            "Retained",
-            format!("{ids}: left running and still billed, because spec.deletionPolicy is Retain."),
-        ),
+        Farewell::Retained => {
+            let why = if seen.object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+                "spec.deletionPolicy is Retain"
+            } else {
+                "it was adopted, not created, by this object"
+            };
+            (EventKind::Warning, "Retained", format!("{ids}: left running and still billed, because {why}."))
+        }
         Farewell::CrdDeleted => (
             EventKind::Warning,
             "Retained",

@@ -212,18 +212,20 @@ fn open_attempt(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Ste
 
 /// The report on an attempt whose outcome nobody knows.
 pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
-    let deletion = if deleting { " The deletion waits for it." } else { "" };
     let why = attempt.reason.as_deref().unwrap_or("the operator stopped while the request was on its way");
+    let request_id = attempt.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default();
+    let then = match (deleting, attempt.charge_type.as_str()) {
+        (true, _) => "The deletion waits for it",
+        (false, "PREPAID") => "If none shows within minutes you are asked, since a second one would cost a whole term",
+        (false, _) => "If none shows within minutes it is tried again",
+    };
     Report {
         ready: Readiness::NotReady,
         reason: Reason::OutcomeUnknown,
         message: format!(
-            "A create was sent at {} and its outcome is unknown ({why}): a machine named {} may exist in {} and be billed. No other create is sent.{deletion} \
-             Look for the name in the console.{}",
-            attempt.signed_at,
-            attempt.instance_name,
-            attempt.region,
-            attempt.request_id.as_deref().map(|id| format!(" RequestId {id}")).unwrap_or_default()
+            "A create was sent at {} and its outcome is unknown ({why}): a machine named {} may exist in {} and be billed. No other create \
+             is sent; the cloud is searched for it. {then}.{request_id}",
+            attempt.signed_at, attempt.instance_name, attempt.region,
         ),
         standing: Standing::Retrying,
         synced: Synced::Error,
