@@ -7,5 +7,6 @@
 
 mod kill;
 mod page_example;
+mod protocol;
 mod scene;
 mod wrong_input;

@@ -1,0 +1,219 @@
+//! The creation and deletion protocol on real parts: what a fault leaves behind, and what is never done twice.
+
+use pai_harness::wait_until;
+use serde_json::{Value, json};
+
+use crate::scene::{PATIENCE, Scene, condition, text};
+
+impl Scene {
+    fn machines(&self) -> Vec<Value> {
+        self.stack.simulator().instances().unwrap()
+    }
+
+    fn calls_of(&self, action: &str) -> Vec<Value> {
+        let mut calls = self.stack.simulator().calls().unwrap();
+        calls.retain(|call| call["action"] == action);
+        calls
+    }
+
+    fn fault_once(&self, action: &str, effect: &Value) {
+        self.stack.simulator().add_fault(&json!({"action": action, "after": 0, "times": 1, "effect": effect})).unwrap();
+    }
+}
+
+fn unnamed(spec: &mut Value) {
+    spec.as_object_mut().unwrap().remove("instanceName");
+}
+
+#[test]
+fn a_lost_answer_is_settled_by_looking_not_by_calling_again() {
+    let scene = Scene::start(&[], &[]);
+    let effects = [
+        json!({"kind": "drop", "commit": true}),
+        json!({"kind": "truncate", "commit": true}),
+        json!({"kind": "status", "status": 502, "body": "<html>bad gateway</html>", "commit": true}),
+        json!({"kind": "error", "code": "InternalError.CallCnsError", "message": "the DNS step failed", "commit": true}),
+        json!({"kind": "error", "code": "SomethingNobodyListed", "message": "?", "commit": true}),
+    ];
+    for (round, effect) in effects.iter().enumerate() {
+        scene.fault_once("CreatePaiInstance", effect);
+        let name = format!("lost{round}");
+        scene.instance(&name, |spec| {
+            if round % 2 == 0 {
+                unnamed(spec)
+            }
+        });
+        scene.wait_ready(&name);
+        assert_eq!(scene.creates().len(), round + 1, "{effect}");
+        assert_eq!(scene.machines().len(), round + 1, "{effect}");
+    }
+    scene.assert_no_secret_shown();
+}
+
+#[test]
+fn a_wiped_status_finds_its_machine_again() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("wiped", unnamed);
+    scene.wait_ready("wiped");
+    let ids = scene.object("wiped")["status"]["instanceIds"].clone();
+    scene.kubectl(&["patch", "pai", "wiped", "--subresource=status", "--type=merge", "-p", r#"{"status": null}"#]);
+    scene.look_again("wiped");
+    scene.wait_ready("wiped");
+    assert_eq!(scene.object("wiped")["status"]["instanceIds"], ids);
+    assert_eq!((scene.creates().len(), scene.machines().len()), (1, 1));
+}
+
+#[test]
+fn two_objects_with_one_domain_buy_one_machine() {
+    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    let same = |spec: &mut Value| {
+        unnamed(spec);
+        spec["domainName"] = json!("same.pai.tcloudbase.com");
+    };
+    scene.instance("first", same);
+    scene.instance("second", same);
+    scene.wait_ready("first");
+    let ready = scene.wait_reason("second", "DomainConflict");
+    assert!(text(&ready["message"]).contains("/first has the same domain"), "{ready}");
+    assert_eq!(scene.creates().len(), 1);
+    scene.delete("first");
+    scene.look_again("second");
+    scene.wait_ready("second");
+    assert_eq!(scene.machines().len(), 1);
+}
+
+#[test]
+fn a_domain_that_somebody_else_has_is_left_alone() {
+    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    scene.instance("owner", |spec| spec["deletionPolicy"] = json!("Retain"));
+    scene.wait_ready("owner");
+    scene.delete("owner");
+    assert_eq!(scene.machines().len(), 1, "Retain leaves it running");
+    assert!(scene.calls_of("TerminateInstances").is_empty());
+    let (_, note) = scene.events("owner").into_iter().find(|(reason, _)| reason == "Retained").unwrap();
+    assert!(note.contains("still billed"), "{note}");
+
+    scene.instance("stranger", |spec| spec["domainName"] = json!("owner-gz012345.pai.tcloudbase.com"));
+    let ready = scene.wait_reason("stranger", "DomainTaken");
+    assert!(text(&ready["message"]).contains(&text(&scene.machines()[0]["InstanceId"])), "{ready}");
+    scene.delete("stranger");
+    assert_eq!((scene.creates().len(), scene.machines().len()), (1, 1), "neither bought nor terminated");
+}
+
+#[test]
+fn a_cloud_without_the_pai_listing_is_enough() {
+    let scene = Scene::start(&[], &[]);
+    let gone = json!({"kind": "error", "code": "ActionOffline", "message": "taken out of service", "commit": false});
+    scene
+        .stack
+        .simulator()
+        .add_fault(&json!({"action": "DescribePaiInstances", "after": 0, "times": 1000, "effect": gone}))
+        .unwrap();
+    scene.fault_once("CreatePaiInstance", &json!({"kind": "drop", "commit": true}));
+    scene.instance("machine-only", unnamed);
+    scene.wait_ready("machine-only");
+    assert_eq!((scene.creates().len(), scene.machines().len()), (1, 1));
+}
+
+#[test]
+fn a_listing_that_proves_nothing_buys_nothing() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("present", unnamed);
+    scene.wait_ready("present");
+    let broken = json!({"kind": "error", "code": "InternalError", "message": "down", "commit": false});
+    scene
+        .stack
+        .simulator()
+        .add_fault(&json!({"action": "DescribePaiInstances", "after": 0, "times": 3, "effect": broken}))
+        .unwrap();
+    scene.instance("waits", unnamed);
+    let ready = scene.wait_reason("waits", "CloudUnavailable");
+    assert!(text(&ready["message"]).contains("Nothing was bought"), "{ready}");
+    assert_eq!(scene.creates().len(), 1);
+    scene.stack.simulator().clear_faults().unwrap();
+    scene.wait_ready("waits");
+}
+
+#[test]
+fn a_prepaid_machine_is_returned_with_one_call() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("monthly", |spec| {
+        spec["instanceChargeType"] = json!("PREPAID");
+        spec["instanceChargePrepaid"] = json!({"period": 1});
+    });
+    scene.wait_ready("monthly");
+    // The answer to the one call is lost: it is not asked again, but looked at.
+    scene.fault_once("TerminateInstances", &json!({"kind": "drop", "commit": true}));
+    scene.delete("monthly");
+    assert_eq!(scene.calls_of("TerminateInstances").len(), 1);
+    assert_eq!(scene.machines()[0]["InstanceState"], "SHUTDOWN", "in the recycle bin, not destroyed");
+    assert!(scene.events("monthly").iter().any(|(reason, note)| reason == "Recycled" && note.contains("recycle bin")));
+}
+
+#[test]
+fn a_protected_machine_and_a_paused_object_keep_their_finalizer() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("guarded", unnamed);
+    scene.wait_ready("guarded");
+    let id = text(&scene.machines()[0]["InstanceId"]);
+    scene.kubectl(&["annotate", "pai", "guarded", "pai.tencentcloud.io/paused=true"]);
+    scene.kubectl(&["delete", "pai", "guarded", "--wait=false"]);
+    let ready = scene.wait_reason("guarded", "Deleting");
+    assert!(text(&ready["message"]).contains("paused"), "{ready}");
+    assert_eq!(condition(&scene.object("guarded"), "Synced").unwrap()["reason"], "Paused");
+    assert!(scene.calls_of("TerminateInstances").is_empty());
+
+    scene.stack.simulator().change_instance(&id, &json!({"DisableApiTermination": true})).unwrap();
+    scene.kubectl(&["annotate", "pai", "guarded", "pai.tencentcloud.io/paused-"]);
+    let ready = scene.wait_reason("guarded", "DeleteProtected");
+    assert!(text(&ready["message"]).contains("termination protection"), "{ready}");
+    scene.stack.simulator().change_instance(&id, &json!({"DisableApiTermination": false})).unwrap();
+    scene.look_again("guarded");
+    scene.kubectl(&["wait", "--for=delete", "pai/guarded", "--timeout=90s"]);
+    assert!(scene.machines().is_empty());
+}
+
+#[test]
+fn two_operators_that_both_lead_buy_each_machine_once() {
+    let scene = Scene::start(&["--domain-policy=shared", "--latency=100ms"], &[]);
+    scene
+        .stack
+        .upgrade(&json!({"extraArgs": ["--lease-name=another", "--log-level=trace"], "rbac": {"create": true}}))
+        .unwrap();
+    let namespace = format!("--namespace={}", scene.stack.system_namespace());
+    let user = scene.stack.operator_user().unwrap();
+    let allow = [
+        "create",
+        "role",
+        "another-lease",
+        &namespace,
+        "--verb=get,update",
+        "--resource=leases",
+        "--resource-name=another",
+    ];
+    scene.stack.kubectl(&allow).ok().unwrap();
+    let bind =
+        ["create", "rolebinding", "another-lease", &namespace, "--role=another-lease", &format!("--user={user}")];
+    scene.stack.kubectl(&bind).ok().unwrap();
+    let second = scene.stack.another_operator("another").unwrap();
+    second.start().unwrap();
+    for operator in [scene.stack.operator(), &second] {
+        wait_until("both to lead", PATIENCE, || match operator.metric("pai_operator_leader") {
+            Ok(Some(1.0)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .unwrap();
+    }
+    let names: Vec<String> = (0..12).map(|n| format!("both{n}")).collect();
+    for name in &names {
+        scene.instance(name, unnamed);
+    }
+    for name in &names {
+        scene.wait_ready(name);
+    }
+    assert_eq!((scene.creates().len(), scene.machines().len()), (names.len(), names.len()));
+    let worked =
+        |operator: &pai_harness::Operator| operator.metric(r#"pai_operator_reconcile_total{outcome="ok"}"#).unwrap();
+    assert!(worked(scene.stack.operator()) > Some(0.0) && worked(&second) > Some(0.0), "only one of them worked");
+    scene.assert_no_secret_shown();
+}
