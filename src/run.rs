@@ -125,7 +125,8 @@ async fn supervise(
     let (stop_work, give_back) = (CancellationToken::new(), CancellationToken::new());
     let alive = Arc::clone(&health);
     let mut election = tokio::spawn(election.run(give_back.clone(), move || alive.heard_from_api()));
-    let work = tokio::spawn(work(leadership, Arc::clone(&context), watch, settings, health, stop_work.clone()));
+    let mut work = tokio::spawn(work(leadership, Arc::clone(&context), watch, settings, health, stop_work.clone()));
+    let mut worked = None;
     let stepdown = tokio::select! {
         biased;
         () = stop.cancelled() => None,
@@ -133,10 +134,18 @@ async fn supervise(
             error!("leadership ended: nothing new is started");
             Some(stepdown.unwrap_or(Stepdown::Lost))
         }
+        result = &mut work => {
+            error!(?result, "the controller ended by itself");
+            worked = Some(false);
+            None
+        }
     };
     info!(purchases = context.purchases.len(), "stopping: passes and purchases under way are finished first");
     stop_work.cancel();
-    let worked = work.await;
+    let worked = match worked {
+        Some(worked) => worked,
+        None => work.await.is_ok(),
+    };
     context.purchases.close();
     context.purchases.wait().await;
     context.metrics.leads(false);
@@ -146,7 +155,7 @@ async fn supervise(
         None => election.await.unwrap_or(Stepdown::Lost),
     };
     info!(?stepdown, "stopped");
-    if stepdown == Stepdown::Released && worked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if stepdown == Stepdown::Released && worked { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Waits for leadership and then works until `stop`.

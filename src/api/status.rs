@@ -17,7 +17,7 @@ pub struct PaiInstanceStatus {
     pub conditions: Vec<Condition>,
     /// Ids of the machines that belong to this object, as the cloud gave them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 64)))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
     pub instance_ids: Vec<String>,
     /// RequestId of the call that created the machine. The cloud's support asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct PaiInstanceStatus {
     pub create_attempt: Option<CreateAttempt>,
     /// The machines as the cloud last described them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
+    #[schemars(length(max = 100))]
     pub instances: Vec<InstanceStatus>,
     /// Management page of the machine, where the cloud names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct CreateAttempt {
     #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
     pub signed_at: Timestamp,
     /// The secret id (an identifier, not a secret) whose account was asked.
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub secret_id: String,
     /// The region that was asked.
     #[schemars(length(max = 40))]
@@ -207,7 +207,7 @@ pub struct InstanceStatus {
     pub adopted_by: Option<AdoptedBy>,
     /// The secret id (an identifier) under which it was last seen. Absence under another one proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub secret_id: Option<String>,
     /// When the one and only TerminateInstances of a prepaid machine was decided. A second call would destroy it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,6 +216,12 @@ pub struct InstanceStatus {
 }
 
 impl PaiInstanceStatus {
+    /// The secret id under which a machine was last seen, or else bought: only that account's list can show that it is gone.
+    pub fn known_under(&self, id: &str) -> Option<&str> {
+        let seen = self.instances.iter().find(|known| known.id == id).and_then(|known| known.secret_id.as_deref());
+        seen.or_else(|| self.create_attempt.as_ref().map(|attempt| attempt.secret_id.as_str()))
+    }
+
     /// The attempt that forbids any other create, if there is one.
     pub fn open_attempt(&self) -> Option<&CreateAttempt> {
         self.create_attempt.as_ref().filter(|attempt| attempt.state.is_open())

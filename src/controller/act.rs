@@ -4,22 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams};
 use tracing::{info, warn};
 
 use super::decide::{Farewell, Report, Step};
 use super::events::EventKind;
 use super::memory::Recollection;
 use super::observe::Observed;
-use super::problem::{Problem, Retry};
 use super::record::{self, FIELD_MANAGER, WriteStatus};
-use super::{Context, adopt, create};
-use crate::api::conditions::whole_seconds;
-use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance, Reason};
-use crate::tencent::{CallError, InstanceId};
-
-/// How soon a refused termination is tried again. Source: our choice; the machine is billed meanwhile.
-const RETRY_TERMINATE: Duration = Duration::from_secs(15);
+use super::{Context, adopt, create, terminate};
+use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance};
 
 /// What a step came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +44,9 @@ pub enum Act {
 pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed, step: Step) -> Result<Outcome, Act> {
     match step {
         Step::AddFinalizer => {
-            let mut object = seen.object.clone();
-            object.metadata.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
-            replace(api, &object).await?;
+            let mut finalizers = seen.object.metadata.finalizers.clone().unwrap_or_default();
+            finalizers.push(FINALIZER.to_owned());
+            write_finalizers(api, &seen.object, &finalizers).await?;
             Ok(Outcome::Again(Duration::ZERO))
         }
         Step::Create => create::create(context, api, seen).await,
@@ -60,12 +54,12 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
         Step::Adopt { id } => adopt::adopt(context, api, seen, &id).await,
         Step::CloseAttempt { state, why } => close_attempt(context, api, seen, state, &why).await,
         Step::StartOver => start_over(context, api, seen).await,
-        Step::Terminate { id, only_once } => terminate(context, api, seen, &id, only_once).await,
+        Step::Terminate { id, only_once } => terminate::terminate(context, api, seen, &id, only_once).await,
         Step::RemoveFinalizer { farewell } => {
-            let mut object = seen.object.clone();
-            object.metadata.finalizers.get_or_insert_default().retain(|name| name != FINALIZER);
+            let mut finalizers = seen.object.metadata.finalizers.clone().unwrap_or_default();
+            finalizers.retain(|name| name != FINALIZER);
+            write_finalizers(api, &seen.object, &finalizers).await?;
             say_farewell(context, seen, &farewell).await;
-            replace(api, &object).await?;
             context.memory.forget(seen.uid());
             info!(uid = seen.uid(), ids = ?seen.status.instance_ids, ?farewell, "released");
             Ok(Outcome::Done)
@@ -79,13 +73,18 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
     }
 }
 
-async fn replace(api: &Api<PaiInstance>, object: &PaiInstance) -> Result<(), Act> {
+/// Writes the finalizers alone, if nobody else has written since: a whole object would lose fields of a newer CRD.
+async fn write_finalizers(api: &Api<PaiInstance>, object: &PaiInstance, finalizers: &[String]) -> Result<(), Act> {
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match api.replace(name, &params, object).await {
+    let patch = serde_json::json!({
+        "metadata": { "resourceVersion": object.metadata.resource_version, "finalizers": finalizers }
+    });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_metadata(name, &params, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         // Taking the last finalizer away deletes the object, so a repeated removal finds nothing.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(WriteStatus::Conflict.into()),
         Err(error) => Err(Act::WriteObject(Box::new(error))),
     }
 }
@@ -148,99 +147,21 @@ async fn start_over(context: &Context, api: &Api<PaiInstance>, seen: &Observed) 
     Ok(Outcome::Again(Duration::ZERO))
 }
 
-async fn terminate(
-    context: &Context,
-    api: &Api<PaiInstance>,
-    seen: &Observed,
-    id: &str,
-    only_once: bool,
-) -> Result<Outcome, Act> {
-    let account = match &seen.account {
-        Ok(account) => account,
-        Err(problem) => {
-            return Ok(Outcome::Report(Report::problem(problem, Retry::of(problem.reason).look_again())));
-        }
-    };
-    let marked = if only_once { Some(mark_termination(context, api, seen, id).await?) } else { None };
-    let result = context.cloud.terminate_instance(account, &InstanceId::new(id), context.clock.now()).await;
-    context.metrics.terminated(&result);
-    match result {
-        Ok(reply) => {
-            info!(uid = seen.uid(), id, request_id = reply.request_id, "termination accepted");
-            let now = context.clock.now();
-            context.memory.update(seen.uid(), |known| {
-                known.terminated_at.insert(id.to_owned(), now);
-            });
-            Ok(Outcome::Again(Duration::from_secs(1)))
-        }
-        Err(CallError::Refused { error, .. }) if error.code == "InvalidInstanceId.NotFound" => {
-            context.memory.update(seen.uid(), |known| {
-                known.gone.insert(id.to_owned());
-            });
-            Ok(Outcome::Again(Duration::ZERO))
-        }
-        Err(CallError::RateLimited { retry_after }) if marked.is_none() => Ok(Outcome::Again(retry_after)),
-        Err(error) => {
-            warn!(uid = seen.uid(), id, %error, "termination not accepted");
-            let problem = Problem::refused_terminate(id, &error);
-            if problem.reason == Reason::CredentialsInvalid {
-                context.credentials.drop_cached(&account.credentials.secret_id);
-            }
-            if let Some(object) = marked
-                && was_not_carried_out(&error)
-            {
-                unmark_termination(context, api, object, id).await?;
-                record::tell(context, api, seen, &Report::problem(&problem, RETRY_TERMINATE)).await?;
-                return Ok(Outcome::Again(RETRY_TERMINATE));
-            }
-            Ok(Outcome::Report(Report::problem(&problem, RETRY_TERMINATE)))
-        }
-    }
-}
-
-/// Whether the cloud certainly did not act on the call. `InternalError.TradeUnknownError` is the case where it may have.
-fn was_not_carried_out(error: &CallError) -> bool {
-    match error {
-        CallError::NotSent { .. } | CallError::RateLimited { .. } => true,
-        CallError::Refused { error, .. } => !error.code.starts_with("Internal"),
-        CallError::NoAnswer { .. } | CallError::Garbled { .. } => false,
-    }
-}
-
-/// Writes down that the one termination of a prepaid machine is about to be sent. A conflict means that it is not.
-async fn mark_termination(
-    context: &Context,
-    api: &Api<PaiInstance>,
-    seen: &Observed,
-    id: &str,
-) -> Result<PaiInstance, Act> {
-    let mut status = record::refreshed(seen);
-    for known in status.instances.iter_mut().filter(|known| known.id == id) {
-        known.terminate_sent_at = Some(whole_seconds(context.clock.now()));
-    }
-    Ok(record::write(context, api, &seen.object, status).await?)
-}
-
-/// Takes the mark away after a definite refusal, so that a person who lifts the obstacle gets another try.
-async fn unmark_termination(
-    context: &Context,
-    api: &Api<PaiInstance>,
-    marked: PaiInstance,
-    id: &str,
-) -> Result<(), Act> {
-    let mut status = marked.status.clone().unwrap_or_default();
-    for known in status.instances.iter_mut().filter(|known| known.id == id) {
-        known.terminate_sent_at = None;
-    }
-    record::write(context, api, &marked, status).await?;
-    Ok(())
-}
-
 /// Tells what became of the machine when its object is let go: the last word a person gets.
 async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
     let ids = seen.status.instance_ids.join(", ");
     let (kind, reason, note) = match farewell {
-        Farewell::NoInstance => return,
+        Farewell::NoInstance => match seen.status.create_attempt.as_ref() {
+            Some(attempt) if matches!(attempt.state, AttemptState::Lapsed | AttemptState::Abandoned) => (
+                EventKind::Warning,
+                "Released",
+                format!(
+                    "Nobody ever learned whether the create of {} bought a machine: if one named {} shows in {}, it is billed and yours to terminate.",
+                    attempt.signed_at, attempt.instance_name, attempt.region
+                ),
+            ),
+            _ => return,
+        },
         Farewell::Terminated => {
             (EventKind::Normal, "Terminated", format!("{ids}: terminated; nothing is billed any more."))
         }

@@ -38,12 +38,18 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     );
     record::write(context, api, &seen.object, status).await?;
     info!(uid = seen.uid(), id, ?adopted_by, "found the machine of this object");
-    let (reason, note) = match adopted_by {
+    let (reason, note) = match &adopted_by {
         None => ("Found", format!("{id} was bought for this object, which had not learned of it: it is recorded now.")),
-        Some(_) => (
+        Some(AdoptedBy::Domain) => (
             "Adopted",
             format!(
                 "{id} was adopted, as a person said. It stays when this object is deleted, unless spec.deletionPolicy is Delete."
+            ),
+        ),
+        Some(_) => (
+            "Adopted",
+            format!(
+                "{id} was adopted by its name alone, as a person said. It always stays when this object is deleted."
             ),
         ),
     };

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::Context;
 use super::act::{Act, Outcome};
-use super::decide::{Report, outcome_unknown};
+use super::decide::{FRESH_FOR, Report, outcome_unknown};
 use super::following::FRESH;
 use super::memory::{Hold, Inputs, Ownership};
 use super::name::instance_name;
@@ -59,9 +59,14 @@ struct Purchase {
 
 /// Creates the machine: writes the intent, sends once, and persists the outcome.
 pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed) -> Result<Outcome, Act> {
-    let (Ok(account), Some(Ok(inputs))) = (&seen.account, &seen.create_inputs) else {
+    let (Ok(account), Some(Ok(inputs)), Some(Ok(found))) = (&seen.account, &seen.create_inputs, &seen.lookup) else {
         return Ok(Outcome::Again(Duration::from_secs(1)));
     };
+    // The wall clock may have stepped since `decide` judged the lookup's age, and the watch may have brought a rival.
+    let stale = context.clock.monotonic().duration_since(found.begun) >= FRESH_FOR;
+    if stale || context.objects.rival(&seen.object).is_some() {
+        return Ok(Outcome::Again(Duration::from_secs(1)));
+    }
     if !context.leadership.valid_for(GATE) {
         return Ok(Outcome::Again(Duration::from_secs(1)));
     }
@@ -89,13 +94,20 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
         attempt,
         signed_at,
     };
-    write_intent(context, api, seen, &purchase).await?;
+    if let Err(error) = write_intent(context, api, seen, &purchase).await {
+        return match error {
+            Act::IntentNotKept => Ok(Outcome::Again(hold_for_the_crd(context, &purchase))),
+            error => Err(error),
+        };
+    }
+    let attempt_id = purchase.attempt.id.clone();
     let task = context.purchases.spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
     match task.await {
         Ok(next) => Ok(Outcome::Again(next)),
         // The task panicked or the runtime is going down; the attempt stands in the status and is recovered from there.
         Err(error) => {
             error!(uid = seen.uid(), %error, "a purchase ended without a word");
+            context.memory.disown(&attempt_id);
             Ok(Outcome::Again(Duration::from_secs(1)))
         }
     }
@@ -165,6 +177,18 @@ async fn write_intent(
     }
     context.memory.own(&purchase.attempt.id, Ownership::InFlight);
     Ok(())
+}
+
+/// The installed CRD is older than this operator: the create waits for it, and the condition says so at the next pass.
+fn hold_for_the_crd(context: &Context, purchase: &Purchase) -> Duration {
+    let text = "Nothing was sent: the API server does not keep the whole create attempt, because the installed CustomResourceDefinition is \
+                older than the operator. Install the one of this version; it is tried again every hour, or at once when the annotation \
+                pai.tencentcloud.io/reconcile-requested-at changes.";
+    let problem = Problem::new(Reason::InvalidSpec, text);
+    let until = context.clock.now() + Retry::WhenEdited.create_delay(1);
+    let hold = Hold { until, inputs: purchase.inputs.clone(), problem };
+    context.memory.update(&purchase.uid, |known| known.hold = Some(hold));
+    Duration::ZERO
 }
 
 /// Sends, judges and persists. Says when to look at the object next.
@@ -251,14 +275,25 @@ impl Closed {
         }
     }
 
-    /// The status with this outcome: our fields only, whatever else was written meanwhile.
-    fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) {
+    /// Folds this outcome into the status: our fields only, whatever else was written meanwhile. Says whether anything is to be written.
+    ///
+    /// Another attempt in the status is newer than ours: a sender that was frozen must not write over it. Only ids are never dropped,
+    /// since they cost money.
+    fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) -> bool {
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
         attempt.request_id.clone_from(&self.request_id);
         attempt.reason = self.reason.as_deref().map(|reason| cut_to_bytes(reason, 1024).to_owned());
-        let report = self.report(&attempt);
-        status.create_attempt = Some(attempt);
+        let report = match &status.create_attempt {
+            Some(other) if other.id != attempt.id && self.ids.is_empty() => return false,
+            Some(other) if other.id != attempt.id => self.duplicate(&attempt),
+            Some(same) if !self.supersedes(&same.state) => return false,
+            _ => {
+                let report = self.report(&attempt);
+                status.create_attempt = Some(attempt);
+                report
+            }
+        };
         for id in self.ids.iter().map(InstanceId::to_string) {
             if !status.instance_ids.contains(&id) {
                 status.instances.push(InstanceStatus { id: id.clone(), ..InstanceStatus::default() });
@@ -269,6 +304,30 @@ impl Closed {
             status.request_id.clone_from(&self.request_id);
         }
         record::apply(&report, status, purchase.generation, now);
+        true
+    }
+
+    /// Whether this outcome says more than the state that somebody else gave the attempt meanwhile.
+    fn supersedes(&self, state: &AttemptState) -> bool {
+        match self.state {
+            AttemptState::Created => true,
+            AttemptState::Rejected => {
+                matches!(state, AttemptState::Sending | AttemptState::Uncertain | AttemptState::Held)
+            }
+            _ => *state == AttemptState::Sending,
+        }
+    }
+
+    /// Ids that came after the object had gone on to another attempt.
+    fn duplicate(&self, attempt: &CreateAttempt) -> Report {
+        let ids: Vec<&str> = self.ids.iter().map(InstanceId::as_str).collect();
+        let text = format!(
+            "The create of {} was answered after another one was begun: {} is bought and billed as well. All machines of this object are \
+             terminated with it; terminate the one too many in the console.",
+            attempt.signed_at,
+            ids.join(", ")
+        );
+        Report::problem(&Problem::new(Reason::DuplicateFound, text), FRESH)
     }
 
     fn report(&self, attempt: &CreateAttempt) -> Report {
@@ -298,7 +357,8 @@ fn remember(context: &Context, purchase: &Purchase, closed: &Closed) -> Duration
         known.failures = known.failures.saturating_add(1);
         let retry = Retry::of(problem.reason);
         let delay = context.clock.jittered(retry.create_delay(known.failures));
-        known.hold = Some(Hold { until: context.clock.now() + delay, inputs: purchase.inputs.clone() });
+        let until = context.clock.now() + delay;
+        known.hold = Some(Hold { until, inputs: purchase.inputs.clone(), problem: problem.clone() });
         next = delay.min(retry.look_again());
     });
     next
@@ -313,7 +373,14 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
         match api.get_opt(&purchase.name).await {
             Ok(Some(object)) if object.metadata.uid.as_deref() == Some(&purchase.uid) => {
                 let mut status = object.status.clone().unwrap_or_default();
-                closed.merge_into(&mut status, purchase, context.clock.now());
+                if !closed.merge_into(&mut status, purchase, context.clock.now()) {
+                    warn!(
+                        uid = purchase.uid,
+                        attempt = purchase.attempt.id,
+                        "the object has gone on: this outcome adds nothing"
+                    );
+                    return;
+                }
                 match record::write(context, api, &object, status).await {
                     Ok(_) => return,
                     Err(WriteStatus::Conflict) => {}
@@ -330,5 +397,84 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
         }
         tokio::time::sleep(context.clock.jittered(pause)).await;
         pause = (pause * 2).min(PERSIST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::NameOrigin;
+
+    fn attempt(id: &str, state: AttemptState) -> CreateAttempt {
+        CreateAttempt {
+            id: id.to_owned(),
+            ordinal: 1,
+            state,
+            signed_at: jiff::Timestamp::UNIX_EPOCH,
+            secret_id: "AKID".to_owned(),
+            region: "ap-guangzhou".to_owned(),
+            domain_name: "a.b".to_owned(),
+            instance_name: "n".to_owned(),
+            name_origin: NameOrigin::Generated,
+            charge_type: "POSTPAID_BY_HOUR".to_owned(),
+            lapsed_before: 0,
+            request_id: None,
+            reason: None,
+        }
+    }
+
+    fn purchase() -> Purchase {
+        let spec = serde_json::json!({
+            "region": "ap-guangzhou", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}
+        });
+        Purchase {
+            name: "web".to_owned(),
+            uid: "u".to_owned(),
+            generation: Some(1),
+            spec: serde_json::from_value(spec).unwrap(),
+            inputs: Inputs::default(),
+            attempt: attempt("ours", AttemptState::Sending),
+            signed_at: Instant::now(),
+        }
+    }
+
+    fn closed(state: AttemptState, ids: &[&str]) -> Closed {
+        let ids = ids.iter().map(|id| InstanceId::new(*id)).collect();
+        Closed { state, ids, request_id: None, reason: None, problem: None }
+    }
+
+    /// What the status becomes when our outcome meets it: (written, state of the attempt, ids).
+    fn merged(found: Option<CreateAttempt>, outcome: &Closed) -> (bool, Option<(String, AttemptState)>, Vec<String>) {
+        let mut status = PaiInstanceStatus { create_attempt: found, ..PaiInstanceStatus::default() };
+        let written = outcome.merge_into(&mut status, &purchase(), jiff::Timestamp::UNIX_EPOCH);
+        (written, status.create_attempt.map(|attempt| (attempt.id, attempt.state)), status.instance_ids)
+    }
+
+    #[test]
+    fn an_outcome_never_writes_over_what_is_newer_and_never_loses_ids() {
+        use AttemptState::{Created, Held, Lapsed, Rejected, Sending, Uncertain};
+        let bought = || closed(Created, &["ins-1"]);
+        let one = || vec!["ins-1".to_owned()];
+        let ours = |state: AttemptState| Some(attempt("ours", state));
+        let is = |id: &str, state: AttemptState| Some((id.to_owned(), state));
+        let rows = [
+            ("as expected", ours(Sending), bought(), (true, is("ours", Created), one())),
+            ("a wiped status", None, bought(), (true, is("ours", Created), one())),
+            ("late ids", ours(Uncertain), bought(), (true, is("ours", Created), one())),
+            ("very late ids", ours(Held), bought(), (true, is("ours", Created), one())),
+            ("a late definite no", ours(Uncertain), closed(Rejected, &[]), (true, is("ours", Rejected), vec![])),
+            ("a no after it was found", ours(Created), closed(Rejected, &[]), (false, is("ours", Created), vec![])),
+            ("a no after it lapsed", ours(Lapsed), closed(Rejected, &[]), (false, is("ours", Lapsed), vec![])),
+            ("unknown, as expected", ours(Sending), closed(Uncertain, &[]), (true, is("ours", Uncertain), vec![])),
+            ("unknown after it was found", ours(Created), closed(Uncertain, &[]), (false, is("ours", Created), vec![])),
+        ];
+        for (name, found, outcome, expected) in rows {
+            assert_eq!(merged(found, &outcome), expected, "{name}");
+        }
+        let newer = || Some(attempt("newer", Sending));
+        let kept = is("newer", Sending);
+        assert_eq!(merged(newer(), &closed(Rejected, &[])), (false, kept.clone(), vec![]), "a thawed sender");
+        assert_eq!(merged(newer(), &closed(Uncertain, &[])), (false, kept.clone(), vec![]), "a thawed sender");
+        assert_eq!(merged(newer(), &bought()), (true, kept, one()), "its ids cost money");
     }
 }

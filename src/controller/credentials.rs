@@ -29,10 +29,13 @@ pub struct Found {
     pub version: Option<String>,
 }
 
+/// The last good credentials by namespace and name, and when they were read; without that they are read again at once.
+type Shelf = HashMap<(String, String), (Found, Option<Instant>)>;
+
 /// Reads credentials, with a short cache by namespace and name.
 #[derive(Debug, Default)]
 pub struct CredentialsReader {
-    last_good: Mutex<HashMap<(String, String), (Found, Instant)>>,
+    last_good: Mutex<Shelf>,
 }
 
 impl CredentialsReader {
@@ -49,7 +52,8 @@ impl CredentialsReader {
         deleting: bool,
     ) -> Result<Result<Found, Problem>, Observe> {
         let key = (namespace.to_owned(), name.to_owned());
-        if let Some((found, read_at)) = self.locked().get(&key)
+        let last_good = self.locked().get(&key).cloned();
+        if let Some((found, Some(read_at))) = &last_good
             && now.duration_since(*read_at) < CACHE
         {
             return Ok(Ok(found.clone()));
@@ -58,45 +62,51 @@ impl CredentialsReader {
         let found = match secrets.get(name).await {
             Ok(secret) => parse(name, &secret),
             Err(error) => match denied(&error) {
-                Some(Denied::NotFound) if deleting && self.locked().contains_key(&key) => {
-                    return Ok(self
-                        .locked()
-                        .get(&key)
-                        .map(|(found, _)| found.clone())
-                        .ok_or_else(|| missing(namespace, name)));
-                }
                 Some(Denied::NotFound) => Err(missing(namespace, name)),
-                Some(Denied::Forbidden { service_account }) => Err(Problem::new(
-                    Reason::CredentialsForbidden,
-                    format!(
-                        "The operator may not read the Secret {namespace}/{name}; nothing was bought. Allow it: {}",
-                        how_to_allow(&service_account, "secrets", namespace, name)
-                    ),
-                )),
+                Some(Denied::Forbidden { service_account }) => Err(forbidden(&service_account, namespace, name)),
                 None => return Err(Observe::ReadReference(Box::new(error))),
             },
         };
-        if let Ok(found) = &found {
-            self.locked().insert(key, (found.clone(), now));
+        match (found, last_good) {
+            (Ok(found), _) => {
+                self.locked().insert(key, (found.clone(), Some(now)));
+                Ok(Ok(found))
+            }
+            // A namespace deletion may take the Secret, or the Role that lets us read it, before the object.
+            (Err(_), Some((found, _))) if deleting => Ok(Ok(found)),
+            (Err(problem), _) => Ok(Err(problem)),
         }
-        Ok(found)
     }
 
-    /// Makes the next read of these credentials a real one: the cloud refused them.
+    /// Makes the next read of these credentials a real one: the cloud refused them. They are kept for deletions all the same.
     pub fn drop_cached(&self, secret_id: &SecretId) {
-        self.locked().retain(|_, (found, _)| found.credentials.secret_id != *secret_id);
+        for (found, read_at) in self.locked().values_mut() {
+            if found.credentials.secret_id == *secret_id {
+                *read_at = None;
+            }
+        }
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), (Found, Instant)>> {
+    fn locked(&self) -> MutexGuard<'_, Shelf> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn forbidden(service_account: &str, namespace: &str, name: &str) -> Problem {
+    let command = how_to_allow(service_account, "secrets", namespace, name);
+    Problem::new(
+        Reason::CredentialsForbidden,
+        format!(
+            "The operator may not read the Secret {namespace}/{name}: nothing is sent to the cloud. Allow it: {command}"
+        ),
+    )
 }
 
 fn missing(namespace: &str, name: &str) -> Problem {
     Problem::new(
         Reason::CredentialsNotFound,
         format!(
-            "There is no Secret {namespace}/{name}; nothing can be bought or looked at. Create it: kubectl create secret generic {name} -n {namespace} \
+            "There is no Secret {namespace}/{name}; nothing is sent to the cloud. Create it: kubectl create secret generic {name} -n {namespace} \
              --from-literal=secretId=... --from-literal=secretKey=..."
         ),
     )
@@ -117,7 +127,7 @@ fn parse(name: &str, secret: &Secret) -> Result<Found, Problem> {
         Problem::new(
             Reason::CredentialsInvalid,
             format!(
-                "The Secret {name} is no use: {error}; nothing was sent. Mend it, it is looked at again every minute."
+                "The Secret {name} is no use: {error}; nothing is sent to the cloud. Mend it, it is looked at again every minute."
             ),
         )
     })?;
@@ -153,7 +163,7 @@ fn value(name: &str, data: &BTreeMap<String, ByteString>, key: &str) -> Result<S
     Err(Problem::new(
         Reason::CredentialsInvalid,
         format!(
-            "The key {key} of the Secret {name} {fault}: nothing was sent. Mend it, it is looked at again every minute."
+            "The key {key} of the Secret {name} {fault}: nothing is sent to the cloud. Mend it, it is looked at again every minute."
         ),
     ))
 }

@@ -180,14 +180,14 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if seen.deleting() && !seen.has_finalizer() {
         return Step::LetGo;
     }
+    if !seen.has_finalizer() {
+        return Step::AddFinalizer;
+    }
     if let Some(attempt) = seen.status.open_attempt() {
         return open_attempt(seen, attempt, now);
     }
     if seen.deleting() {
         return deletion::decide(seen, now);
-    }
-    if !seen.has_finalizer() {
-        return Step::AddFinalizer;
     }
     if !seen.status.instance_ids.is_empty() {
         return following::decide(seen, now);
@@ -261,13 +261,13 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
         && now < hold.until
     {
         let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
-        return Step::Wait(left.min(Duration::from_mins(1)));
+        return Step::Report(Report::problem(&hold.problem, left.min(Duration::from_secs(60))));
     }
     looked_up(seen, now)
 }
 
 /// How old a lookup may be when the intent is written, from before its first request. Source: reliability step 6.
-const FRESH_FOR: Duration = Duration::from_secs(60);
+pub const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// How soon a failed lookup is repeated. Source: our choice: a create waits for it, and it costs two reads.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -311,7 +311,7 @@ fn domain_taken(seen: &Observed, id: &str) -> Report {
 
 /// A create that a person gave up: only that person's word starts another.
 fn abandoned(seen: &Observed, attempt: &CreateAttempt) -> Step {
-    if resolve::answer(&seen.object) == Some(Verb::Recreate(attempt.id.clone())) {
+    if resolve::answer(seen) == Some(Verb::Recreate(attempt.id.clone())) {
         return Step::StartOver;
     }
     let text = format!(

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
@@ -57,6 +59,7 @@ fn seen() -> Seen {
         rival: None,
         lookup: Some(Ok(nothing_found())),
         settle_window: Duration::from_secs(300),
+        absent_for: BTreeMap::new(),
         listing: None,
         inputs: Inputs { generation: Some(1), ..Inputs::default() },
         ownership: Ownership::Foreign,
@@ -67,7 +70,13 @@ fn seen() -> Seen {
 
 /// A complete look just now that found nothing.
 fn nothing_found() -> Found {
-    Found { begun_at: at(0), cloud_time: Some(at(0)), domains: Some(Arc::default()), named: Vec::new() }
+    Found {
+        begun: Instant::now(),
+        begun_at: at(0),
+        cloud_time: Some(at(0)),
+        domains: Some(Arc::default()),
+        named: Vec::new(),
+    }
 }
 
 /// A complete look just now that found `ins-1` under our name, with our domain or without, created when the attempt was signed.

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 
 use super::decide::{Farewell, Report, Standing, Step, Synced};
 use super::following::{FRESH, View, view};
+use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
-use crate::api::{AdoptedBy, DeletionPolicy, Reason};
+use super::proof::{Match, judge};
+use crate::api::{AdoptedBy, DeletionPolicy, NameOrigin, Reason};
 use crate::tencent::{Instance, InstanceState};
 
 /// How long an accepted termination may go without effect before it is asked for again (hourly and spot machines only).
@@ -19,6 +21,10 @@ const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
 /// How long the return of a prepaid machine may take to show before a person is asked. Source: our choice.
 const RETURN_TAKES: Duration = Duration::from_mins(5);
+
+/// How long after an accepted termination a machine that is not listed any more is asked for again, for the cloud's own "no such
+/// instance". Source: our choice.
+const ASK_MISSING_AFTER: Duration = Duration::from_secs(3);
 
 /// What remains to be done about one machine.
 enum Fate {
@@ -29,7 +35,7 @@ enum Fate {
 /// The step for an object that is being deleted, has our finalizer and no open attempt.
 pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if seen.status.instance_ids.is_empty() {
-        return Step::RemoveFinalizer { farewell: Farewell::NoInstance };
+        return nothing_recorded(seen);
     }
     if is_retained(seen) {
         return Step::RemoveFinalizer { farewell: Farewell::Retained };
@@ -44,6 +50,13 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if let Some(Err(problem)) = &seen.listing {
         return Step::Report(blocked(seen, problem));
     }
+    if let Some(hold) = &seen.recollection.refused_termination
+        && hold.inputs == seen.inputs
+        && now < hold.until
+    {
+        let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
+        return Step::Report(Report::problem(&hold.problem, left.min(Duration::from_secs(60))));
+    }
     let mut any_recycled = false;
     for id in &seen.status.instance_ids {
         match fate(seen, id, now) {
@@ -53,6 +66,28 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     }
     let farewell = if any_recycled { Farewell::Recycled } else { Farewell::Terminated };
     Step::RemoveFinalizer { farewell }
+}
+
+/// No id stands in the status. Where no attempt does either, the status may have been lost: our marker is looked for once more.
+fn nothing_recorded(seen: &Observed) -> Step {
+    let release = Step::RemoveFinalizer { farewell: Farewell::NoInstance };
+    let (_, origin) = instance_name(&seen.object);
+    if seen.status.create_attempt.is_some()
+        || origin != NameOrigin::Generated
+        || seen.account.is_err()
+        || is_retained(seen)
+    {
+        return release;
+    }
+    match &seen.lookup {
+        None => Step::LookUp,
+        Some(Ok(found)) => match judge(found, &seen.object.spec.domain_name, &origin, None) {
+            Match::Ours(id) => Step::Adopt { id },
+            Match::Nothing | Match::NotProven(_) | Match::Several(_) => release,
+        },
+        // An object that was never served, because its credentials are no good for example, must not be held by that.
+        Some(Err(_)) => release,
+    }
 }
 
 /// Whether the machine stays: because a person says so, or because it was adopted and nobody said that it may be terminated.
@@ -88,7 +123,9 @@ fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
         View::Gone => Fate::Done { recycled: false },
         View::Listed(instance) => listed(seen, id, instance, now),
         // It is not listed and was: the cloud's own "no such instance" settles it sooner than a second look.
-        View::Missing if !is_prepaid(seen, id) => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
+        View::Missing if !is_prepaid(seen, id) && may_ask(seen, id, now, ASK_MISSING_AFTER) => {
+            Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false })
+        }
         View::Missing => waiting(format!("{id} is no longer listed: one more look makes sure."), FRESH),
         View::NotYet => waiting(format!("{id} is not listed yet: it is terminated once it is."), FRESH),
         View::OtherAccount => Fate::Do(Step::Report(blocked(
@@ -101,12 +138,18 @@ fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
     }
 }
 
+/// Whether the termination may be asked for (again): not so soon after it was accepted.
+fn may_ask(seen: &Observed, id: &str, now: Timestamp, after: Duration) -> bool {
+    seen.recollection.terminated_at.get(id).is_none_or(|at| now >= *at + after)
+}
+
 /// Whether the machine was bought by the month, as far as anybody knows.
 fn is_prepaid(seen: &Observed, id: &str) -> bool {
     let known =
         seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.charge_type.as_deref());
     let sent = seen.status.create_attempt.as_ref().map(|attempt| attempt.charge_type.as_str());
-    known.or(sent) == Some("PREPAID")
+    // Where nobody knows, the careful answer: one call at most.
+    known.or(sent).is_none_or(|word| word == "PREPAID")
 }
 
 fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fate {
@@ -140,12 +183,8 @@ fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fat
             }
             Some(_) => Fate::Do(Step::Report(unanswered(id, state))),
         },
-        _ => match seen.recollection.terminated_at.get(id) {
-            Some(at) if now < *at + REPEAT_AFTER => {
-                waiting(format!("{id} is {state}; its termination is under way."), FRESH)
-            }
-            _ => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
-        },
+        _ if may_ask(seen, id, now, REPEAT_AFTER) => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
+        _ => waiting(format!("{id} is {state}; its termination is under way."), FRESH),
     }
 }
 

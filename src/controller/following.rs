@@ -45,18 +45,18 @@ pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     {
         return View::Listed(instance);
     }
-    let last_seen_under =
-        seen.status.instances.iter().find(|known| known.id == id).and_then(|known| known.secret_id.as_deref());
-    let asked_under = seen.account.as_ref().ok().map(|account| account.credentials.secret_id.to_string());
-    if last_seen_under.is_some() && last_seen_under != asked_under.as_deref() {
+    let asked_under = seen.account.as_ref().ok().map(|account| account.credentials.secret_id.as_str());
+    let known_under = seen.status.known_under(id);
+    if known_under.is_some() && known_under != asked_under {
         return View::OtherAccount;
     }
+    let was_listed = seen.status.instances.iter().any(|known| known.id == id && known.secret_id.is_some());
     let created = seen.status.create_attempt.as_ref().map(|attempt| attempt.signed_at);
-    if last_seen_under.is_none() && created.is_some_and(|created| now < created + GRACE) {
+    if !was_listed && created.is_some_and(|created| now < created + GRACE) {
         return View::NotYet;
     }
-    match seen.recollection.absent_since.get(id) {
-        Some(since) if now >= *since + ABSENT_FOR => View::Gone,
+    match seen.absent_for.get(id) {
+        Some(span) if *span >= ABSENT_FOR => View::Gone,
         _ => View::Missing,
     }
 }
@@ -81,7 +81,8 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
 
 /// Whether every machine is proven gone, so that a new one replaces nothing that is billed and meets no domain that is still taken.
 fn all_gone(seen: &Observed, now: Timestamp) -> bool {
-    seen.status.instance_ids.iter().all(|id| matches!(view(seen, id, now), View::Gone))
+    matches!(seen.listing, Some(Ok(_)))
+        && seen.status.instance_ids.iter().all(|id| matches!(view(seen, id, now), View::Gone))
 }
 
 /// The command that starts over names the attempt, or the machine where the attempt is lost.
@@ -90,8 +91,9 @@ fn start_over_key(seen: &Observed) -> String {
     attempt.or_else(|| seen.status.instance_ids.first().cloned()).unwrap_or_default()
 }
 
-fn is_asked_to_start_over(seen: &Observed) -> bool {
-    !seen.paused() && resolve::answer(&seen.object) == Some(Verb::Recreate(start_over_key(seen)))
+/// Whether a person asked for a new machine in the place of this one.
+pub fn is_asked_to_start_over(seen: &Observed) -> bool {
+    !seen.paused() && resolve::answer(seen) == Some(Verb::Recreate(start_over_key(seen)))
 }
 
 /// What to type for a new machine in the place of one that is gone.

@@ -17,6 +17,8 @@ use crate::tencent::{Account, Action, CallError, DescribeInstances, DescribePaiI
 /// What a complete lookup found.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// The monotonic clock before the first request.
+    pub begun: Instant,
     /// Our clock before the first request: what is found was true at some moment after this.
     pub begun_at: Timestamp,
     /// The cloud's clock at the first reply (`Date` header), where it gave one.
@@ -87,7 +89,13 @@ pub async fn look_up(context: &Context, account: &Account, name: &str) -> Result
     let begun_at = context.clock.now().min(listing.begun_at);
     let named = list_named(context, account, name).await;
     let (named, cloud_time) = named.map_err(|error| Problem::failed_lookup(Action::DescribeInstances, &error))?;
-    Ok(Found { begun_at, cloud_time: listing.cloud_time.or(cloud_time), domains: listing.domains, named })
+    Ok(Found {
+        begun: listing.begun,
+        begun_at,
+        cloud_time: listing.cloud_time.or(cloud_time),
+        domains: listing.domains,
+        named,
+    })
 }
 
 /// All PAI instances. Only a cloud that no longer knows the action is excused: the other half must then suffice.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use super::problem::Problem;
 use super::settling::EmptyRounds;
 
 /// What a refused create was sent with. When any of it changes, the refusal no longer speaks of the present.
@@ -27,6 +29,8 @@ pub struct Hold {
     pub until: Timestamp,
     /// What was refused.
     pub inputs: Inputs,
+    /// Why, in the words of the condition.
+    pub problem: Problem,
 }
 
 /// What is remembered about one object.
@@ -42,8 +46,12 @@ pub struct Recollection {
     pub empty_rounds: Option<EmptyRounds>,
     /// The last answer of a person that was dealt with, so that it is told of only once.
     pub last_answer: Option<String>,
-    /// Since when each id has been absent from complete listings.
-    pub absent_since: BTreeMap<String, Timestamp>,
+    /// Whether that answer was declared ignored. It is then never acted on later.
+    pub last_answer_ignored: bool,
+    /// The refused termination that waits.
+    pub refused_termination: Option<Hold>,
+    /// Since when each id has been absent from complete listings, by the monotonic clock: the wall clock may step.
+    pub absent_since: BTreeMap<String, Instant>,
     /// Ids that the cloud said do not exist (any more).
     pub gone: BTreeSet<String>,
     /// Ids whose termination the cloud accepted: no need to ask again at once.

@@ -16,6 +16,7 @@ pub mod name;
 pub mod objects;
 pub mod observe;
 pub mod paging;
+mod pass;
 pub mod problem;
 pub mod proof;
 pub mod record;
@@ -23,12 +24,14 @@ pub mod references;
 pub mod request;
 pub mod resolve;
 pub mod settling;
+pub mod terminate;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
+use futures::{FutureExt, StreamExt};
 use kube::runtime::controller::{Action, Config};
 
 use kube::runtime::reflector::{self, Store};
@@ -39,24 +42,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::api::{PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
+use crate::api::PaiInstance;
 use crate::clock::Clock;
 use crate::leader::Leadership;
 use crate::telemetry::metrics::Metrics;
 use crate::tencent;
 
-use act::{Act, Outcome, act};
+use act::Act;
 use credentials::CredentialsReader;
-use decide::{Step, decide};
-use events::{EventKind, EventPublisher};
-use lookup::{SharedListings, look_up};
+use events::EventPublisher;
+use lookup::SharedListings;
 use memory::Memory;
-use name::instance_name;
 use objects::Objects;
-use observe::{Observe, Observed, annotation, observe};
-use proof::{Match, judge};
-use record::{WriteStatus, tell};
-use settling::EmptyRounds;
+use observe::Observe;
+use pass::pass;
+use record::WriteStatus;
 
 /// What every pass needs.
 pub struct Context {
@@ -100,6 +100,9 @@ pub enum Pass {
     /// The outcome could not be recorded.
     #[error(transparent)]
     Record(#[from] WriteStatus),
+    /// A mistake in the operator. The log holds where.
+    #[error("the pass panicked: this is a mistake in the operator, please report it with the log")]
+    Panicked,
 }
 
 impl Pass {
@@ -110,6 +113,7 @@ impl Pass {
             Self::Act(Act::WriteStatus(WriteStatus::Conflict)) | Self::Record(WriteStatus::Conflict) => "conflict",
             Self::Act(_) => "act",
             Self::Record(_) => "record",
+            Self::Panicked => "panic",
         }
     }
 }
@@ -143,7 +147,19 @@ pub async fn run(
     let (readers, controllers): (Vec<_>, Vec<_>) =
         apis.into_iter().map(|api| controller(Arc::clone(&context), api, share, stop.clone())).unzip();
     context.objects.set(readers.clone());
-    tokio::join!(join_all(controllers), announce(readers, ready));
+    // kube's runner does not end while its first listing has not come; no pass can have begun then, so it is dropped.
+    let stopped_before_ready = async {
+        stop.cancelled().await;
+        if ready.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = join_all(controllers) => {}
+        () = async { announce(readers, ready.clone()).await; std::future::pending().await } => {}
+        () = stopped_before_ready => warn!("stopped before the PaiInstances were listed"),
+    }
 }
 
 /// The store of one watch, and the controller that runs on it until `stop`.
@@ -206,7 +222,9 @@ async fn reconcile(object: Arc<PaiInstance>, context: Arc<Context>) -> Result<Ac
     let span = info_span!("pass", namespace, name, uid);
     async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &namespace);
-        let result = pass(&context, &api, &name, &uid).await;
+        // kube ends the whole controller when a pass panics; here it costs one object one pass.
+        let pass = AssertUnwindSafe(pass(&context, &api, &name, &uid)).catch_unwind();
+        let result = pass.await.unwrap_or(Err(Pass::Panicked));
         if result.is_ok() {
             context.memory.update(&uid, |known| known.failed_passes = 0);
         }
@@ -215,72 +233,6 @@ async fn reconcile(object: Arc<PaiInstance>, context: Arc<Context>) -> Result<Ac
     }
     .instrument(span)
     .await
-}
-
-async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &str) -> Result<Action, Pass> {
-    let Some(mut seen) = observe(context, api, name).await? else {
-        context.memory.forget(uid);
-        return Ok(Action::await_change());
-    };
-    let mut step = decide(&seen, context.clock.now());
-    if step == Step::LookUp {
-        look(context, &mut seen).await;
-        step = decide(&seen, context.clock.now());
-    }
-    note_answer(context, &seen, &step).await;
-    if !matches!(step, Step::Wait(_) | Step::Report(_)) {
-        debug!(?step, "decided");
-    }
-    match act(context, api, &seen, step).await? {
-        Outcome::Report(report) => {
-            tell(context, api, &seen, &report).await?;
-            let next = if report.standing == decide::Standing::Settled { context.sweep_interval } else { report.next };
-            // Long waits are spread out; short ones are meant as they stand.
-            let next = if next > decide::SHORT { context.clock.jittered(next) } else { next };
-            Ok(Action::requeue(next))
-        }
-        Outcome::Again(next) => Ok(Action::requeue(next)),
-        Outcome::Done => Ok(Action::await_change()),
-    }
-}
-
-/// Makes the lookup that `decide` asked for, for the name of the open attempt or else the one that would be sent, and counts a
-/// complete look that found nothing.
-async fn look(context: &Context, seen: &mut Observed) {
-    let Ok(account) = &seen.account else { return };
-    let open = seen.status.open_attempt();
-    let name = open.map_or_else(|| instance_name(&seen.object).0, |attempt| attempt.instance_name.clone());
-    let result = look_up(context, account, &name).await;
-    if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {
-        context.credentials.drop_cached(&account.credentials.secret_id);
-    }
-    if let (Some(attempt), Ok(found)) = (open, &result) {
-        let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
-        let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
-        let rounds = if nothing { EmptyRounds::with(before, attempt, found.begun_at, found.cloud_time) } else { None };
-        seen.recollection.empty_rounds.clone_from(&rounds);
-        context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
-    }
-    seen.lookup = Some(result);
-}
-
-/// Tells once that a person's answer was not used, because it speaks of nothing that is open. One that was used is not told of later.
-async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
-    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else {
-        return;
-    };
-    if seen.recollection.last_answer.as_deref() == Some(answer) {
-        return;
-    }
-    let used = matches!(step, Step::CloseAttempt { .. } | Step::Adopt { .. } | Step::StartOver);
-    if !used {
-        let note = format!(
-            "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored: it names no attempt that waits for a person and no machine that was found. \
-             The message of the condition Ready holds the right command."
-        );
-        context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
-    }
-    context.memory.update(seen.uid(), |known| known.last_answer = Some(answer.to_owned()));
 }
 
 /// When to repeat a failed pass. A conflict means that somebody else wrote: look again at once.

@@ -3,14 +3,29 @@
 
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use std::sync::{PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::api::PaiInstance;
 
-/// All watched objects.
+/// All watched objects, and the domains for which this process is buying at this moment.
 #[derive(Debug, Default)]
 pub struct Objects {
     stores: RwLock<Vec<Store<PaiInstance>>>,
+    buying: Arc<Mutex<HashSet<(String, String)>>>,
+}
+
+/// The sole right of one pass to look for and buy a machine with a domain, until it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    key: (String, String),
+    buying: Arc<Mutex<HashSet<(String, String)>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.buying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl Objects {
@@ -19,8 +34,16 @@ impl Objects {
         *self.stores.write().unwrap_or_else(PoisonError::into_inner) = stores;
     }
 
-    fn all(&self) -> Vec<std::sync::Arc<PaiInstance>> {
+    fn all(&self) -> Vec<Arc<PaiInstance>> {
         self.stores.read().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Store::state).collect()
+    }
+
+    /// Takes the sole right to a domain from before the lookup until after the purchase: of two objects with one domain the second then
+    /// looks only when the first is done, whatever the watch has brought. `None` if another pass holds it.
+    pub fn claim(&self, object: &PaiInstance) -> Option<Claim> {
+        let key = (object.spec.region.clone(), object.spec.domain_name.clone());
+        let fresh = self.buying.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        fresh.then(|| Claim { key, buying: Arc::clone(&self.buying) })
     }
 
     /// Another object with the same domain and region and a better claim to it, as `namespace/name`.

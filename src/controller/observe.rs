@@ -37,6 +37,8 @@ pub struct Observed {
     pub lookup: Option<Result<Found, Problem>>,
     /// Over how long an absence must be seen.
     pub settle_window: Duration,
+    /// For how long each id has been absent from complete listings.
+    pub absent_for: BTreeMap<String, Duration>,
     /// The machines by id as the cloud lists them now; looked at only when ids are known.
     pub listing: Option<Result<BTreeMap<String, Instance>, Problem>>,
     /// What a create sent now would rest on.
@@ -104,6 +106,7 @@ pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> R
         rival: None,
         lookup: None,
         settle_window: context.settle_window,
+        absent_for: BTreeMap::new(),
         listing: None,
         crd_deleting: false,
         object,
@@ -126,7 +129,7 @@ pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> R
         let (inputs, versions) = references::create_inputs(context, &seen.object).await?;
         seen.create_inputs = Some(inputs);
         seen.inputs.reference_versions = versions;
-        seen.recollection.hold = seen.recollection.hold.take().or_else(|| hold_from_status(&seen));
+        recall_hold(context, &mut seen);
     }
     Ok(Some(seen))
 }
@@ -157,6 +160,10 @@ async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap
     let request = DescribeInstances::by_ids(ids);
     let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await;
     match reply {
+        Ok(reply) if reply.value.total_count.is_some_and(|total| total > reply.value.instances.len() as u64) => {
+            let text = "The machine cannot be looked at: the cloud's list is shorter than it says. It is tried again by itself.";
+            Err(Problem::new(Reason::CloudUnavailable, text))
+        }
         Ok(reply) => {
             let by_id = reply.value.instances.into_iter().map(|instance| (instance.instance_id.to_string(), instance));
             Ok(by_id.filter(|(id, _)| seen.status.instance_ids.contains(id)).collect())
@@ -171,22 +178,23 @@ async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap
     }
 }
 
-/// Remembers since when each id has been missing from complete listings; a listing that failed says nothing.
+/// Remembers since when each id has been missing from complete listings of the account that knew it; any other listing says nothing.
 fn note_absences(context: &Context, seen: &mut Observed) {
-    let Some(Ok(listing)) = &seen.listing else { return };
-    let now = context.clock.now();
+    let (Some(Ok(listing)), Ok(account)) = (&seen.listing, &seen.account) else { return };
+    let asked_under = account.credentials.secret_id.as_str();
+    let now = context.clock.monotonic();
     let known = &mut seen.recollection;
     for id in &seen.status.instance_ids {
-        if listing.contains_key(id) {
+        if listing.contains_key(id) || seen.status.known_under(id).is_some_and(|known| known != asked_under) {
             known.absent_since.remove(id);
         } else {
-            known.absent_since.entry(id.clone()).or_insert(now);
+            let since = *known.absent_since.entry(id.clone()).or_insert(now);
+            seen.absent_for.insert(id.clone(), now.duration_since(since));
         }
     }
     let absent_since = known.absent_since.clone();
-    context.memory.update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| {
-        known.absent_since = absent_since;
-    });
+    let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
+    context.memory.update(uid, |known| known.absent_since = absent_since);
 }
 
 async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {
@@ -199,14 +207,25 @@ async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {
     }
 }
 
-/// After a restart: the wait that a refused create is under, from what the status tells. It assumes that nothing else changed.
+/// The wait that a refused create is under. After a restart it is taken from the status, once, as if nothing else had changed since.
+fn recall_hold(context: &Context, seen: &mut Observed) {
+    if seen.recollection.hold.is_some() {
+        return;
+    }
+    let Some(hold) = hold_from_status(seen) else { return };
+    context
+        .memory
+        .update(seen.object.metadata.uid.as_deref().unwrap_or_default(), |known| known.hold = Some(hold.clone()));
+    seen.recollection.hold = Some(hold);
+}
+
 fn hold_from_status(seen: &Observed) -> Option<Hold> {
     let attempt = seen.status.create_attempt.as_ref().filter(|attempt| attempt.state == AttemptState::Rejected)?;
     let ready = seen.status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
     if ready.observed_generation != seen.object.metadata.generation {
         return None;
     }
-    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
-    let until = attempt.signed_at + Retry::of(*reason).create_delay(1);
-    Some(Hold { until, inputs: seen.inputs.clone() })
+    let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    let until = attempt.signed_at + Retry::of(reason).create_delay(1);
+    Some(Hold { until, inputs: seen.inputs.clone(), problem: Problem::new(reason, ready.message.clone()) })
 }

@@ -118,7 +118,13 @@ mod tests {
                 pairs.iter().map(|(id, domain)| ((*id).to_owned(), (*domain).to_owned())).collect::<BTreeMap<_, _>>(),
             )
         });
-        Found { begun_at: at(0), cloud_time: None, domains, named: named.iter().map(instance).collect() }
+        Found {
+            begun: tokio::time::Instant::now(),
+            begun_at: at(0),
+            cloud_time: None,
+            domains,
+            named: named.iter().map(instance).collect(),
+        }
     }
 
     #[test]

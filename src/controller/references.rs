@@ -47,8 +47,8 @@ pub fn denied(error: &kube::Error) -> Option<Denied> {
 /// The command by which the owner of a namespace lets the operator read one object. `resource` is `secrets` or `configmaps`.
 pub fn how_to_allow(service_account: &str, resource: &str, namespace: &str, name: &str) -> String {
     format!(
-        "kubectl create role pai-read-{name} -n {namespace} --verb=get --resource={resource} --resource-name={name} && \
-         kubectl create rolebinding pai-read-{name} -n {namespace} --role=pai-read-{name} --serviceaccount={service_account}"
+        "kubectl create role pai-read-{name}-{resource} -n {namespace} --verb=get --resource={resource} --resource-name={name} && \
+         kubectl create rolebinding pai-read-{name}-{resource} -n {namespace} --role=pai-read-{name}-{resource} --serviceaccount={service_account}"
     )
 }
 

@@ -1,6 +1,6 @@
 //! A person's answer to an uncertain create: the annotation `pai.tencentcloud.io/resolve-create`. Pure.
 
-use super::observe::annotation;
+use super::observe::{Observed, annotation};
 use crate::api::{CreateAttempt, PaiInstance, RESOLVE_CREATE_ANNOTATION};
 
 /// What a person may say. The id makes each answer good for one question only.
@@ -16,9 +16,18 @@ pub enum Verb {
     Recreate(String),
 }
 
-/// The answer in the annotation, if it can be read.
-pub fn answer(object: &PaiInstance) -> Option<Verb> {
-    let (verb, id) = annotation(object, RESOLVE_CREATE_ANNOTATION)?.split_once(':')?;
+/// The answer in the annotation, if it can be read and was not declared ignored before.
+pub fn answer(seen: &Observed) -> Option<Verb> {
+    let text = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION)?;
+    let known = &seen.recollection;
+    if known.last_answer_ignored && known.last_answer.as_deref() == Some(text) {
+        return None;
+    }
+    parse(text)
+}
+
+fn parse(text: &str) -> Option<Verb> {
+    let (verb, id) = text.split_once(':')?;
     let id = id.trim().to_owned();
     match verb.trim() {
         "retry" => Some(Verb::Retry(id)),
@@ -36,12 +45,15 @@ pub fn command(object: &PaiInstance, answer: &str) -> String {
     format!("kubectl annotate pai {name} -n {namespace} --overwrite {RESOLVE_CREATE_ANNOTATION}={answer}")
 }
 
-/// All answers to an attempt, with what each costs.
+/// All answers to an attempt that is held, with what each costs. Nothing is bought any more for an object that is being deleted.
 pub fn commands(object: &PaiInstance, attempt: &CreateAttempt) -> String {
     let id = &attempt.id;
+    let retry = match object.metadata.deletion_timestamp {
+        None => format!("retry:{id} (there is none: buy one) or "),
+        Some(_) => String::new(),
+    };
     format!(
-        "{} (the machine is there: keep it), or the same with retry:{id} (there is none: buy one) or abandon:{id} (leave it; what was \
-         bought stays billed)",
+        "{} (the machine is there: it is this object's), or the same with {retry}abandon:{id} (leave it; what was bought stays billed)",
         command(object, "adopt:<ins-id>")
     )
 }
@@ -52,13 +64,6 @@ mod tests {
 
     #[test]
     fn answers() {
-        let mut object = PaiInstance::new(
-            "web",
-            serde_json::from_value(serde_json::json!({
-                "region": "ap-guangzhou", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}
-            }))
-            .unwrap(),
-        );
         let rows = [
             ("retry:a1", Some(Verb::Retry("a1".to_owned()))),
             ("adopt:ins-1", Some(Verb::Adopt("ins-1".to_owned()))),
@@ -68,10 +73,8 @@ mod tests {
             ("destroy:a1", None),
             ("", None),
         ];
-        assert_eq!(answer(&object), None);
         for (text, expected) in rows {
-            object.metadata.annotations = Some([(RESOLVE_CREATE_ANNOTATION.to_owned(), text.to_owned())].into());
-            assert_eq!(answer(&object), expected, "{text}");
+            assert_eq!(parse(text), expected, "{text}");
         }
     }
 }

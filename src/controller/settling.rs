@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::decide::{Report, Step, outcome_unknown};
+use super::lookup::Found;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
@@ -33,39 +35,32 @@ pub struct EmptyRounds {
     pub attempt_id: String,
     /// How many there were.
     pub count: u32,
-    /// When the first of them began, by our clock.
-    pub first: Timestamp,
-    /// When the last of them began, by our clock.
-    pub last: Timestamp,
+    /// When the first of them began, by the monotonic clock: the wall clock may step.
+    pub first: Instant,
+    /// When the last of them began.
+    pub last: Instant,
 }
 
 impl EmptyRounds {
     /// The rounds with one more, if the look was late enough to count: before that a machine may still appear by the request itself.
-    pub fn with(
-        rounds: Option<Self>,
-        attempt: &CreateAttempt,
-        begun_at: Timestamp,
-        cloud_time: Option<Timestamp>,
-    ) -> Option<Self> {
-        let late_enough = match cloud_time {
+    pub fn with(rounds: Option<Self>, attempt: &CreateAttempt, found: &Found) -> Option<Self> {
+        let late_enough = match found.cloud_time {
             Some(time) => time >= attempt.signed_at + AFTER_BY_CLOUD_CLOCK,
-            None => begun_at >= attempt.signed_at + AFTER_BY_OUR_CLOCK,
+            None => found.begun_at >= attempt.signed_at + AFTER_BY_OUR_CLOCK,
         };
         if !late_enough {
             return None;
         }
         let before = rounds.filter(|rounds| rounds.attempt_id == attempt.id);
-        Some(
-            before
-                .map_or(Self { attempt_id: attempt.id.clone(), count: 1, first: begun_at, last: begun_at }, |rounds| {
-                    Self { count: rounds.count + 1, last: begun_at, ..rounds }
-                }),
-        )
+        Some(before.map_or_else(
+            || Self { attempt_id: attempt.id.clone(), count: 1, first: found.begun, last: found.begun },
+            |rounds| Self { count: rounds.count + 1, last: found.begun, ..rounds },
+        ))
     }
 
     /// Whether there were enough of them over a long enough time.
     fn settled(&self, attempt: &CreateAttempt, window: Duration) -> bool {
-        self.attempt_id == attempt.id && self.count >= ROUNDS && self.last >= self.first + window
+        self.attempt_id == attempt.id && self.count >= ROUNDS && self.last.duration_since(self.first) >= window
     }
 }
 
@@ -91,7 +86,8 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
     };
     match judge(found, &attempt.domain_name, &attempt.name_origin, Some(attempt)) {
         Match::Ours(id) => Step::Adopt { id },
-        Match::Several(ids) => Step::Report(ambiguous(seen, attempt, &ids)),
+        Match::Several(ids) if attempt.state == AttemptState::Held => Step::Report(ambiguous(seen, attempt, &ids)),
+        Match::Several(ids) => hold(&format!("several machines match: {}", ids.join(", "))),
         Match::NotProven(id) if attempt.state == AttemptState::Held => {
             Step::Report(held(seen, attempt, &format!("the machine {id} may be it")))
         }
@@ -150,13 +146,14 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
     if attempt.state == AttemptState::Uncertain && now >= attempt.signed_at + WITHOUT_ITS_KEY {
         return hold("the credentials it was sent with are no longer in the Secret");
     }
+    let then = match attempt.state {
+        AttemptState::Held => format!(", or decide: {}", resolve::commands(&seen.object, attempt)),
+        _ => "; after 15 minutes you are asked".to_owned(),
+    };
     let text = format!(
-        "A create was sent at {} with the secret id {}, and the Secret {} now holds another: whether a machine was bought can only be seen with the \
-         old one. Put it back until this is settled, or decide: {}",
-        attempt.signed_at,
-        attempt.secret_id,
-        seen.object.spec.credentials_ref.name,
-        resolve::commands(&seen.object, attempt)
+        "A create was sent at {} with the secret id {}, and the Secret {} now holds another: whether a machine was bought can only be seen \
+         with the old one. Put it back until this is settled{then}",
+        attempt.signed_at, attempt.secret_id, seen.object.spec.credentials_ref.name,
     );
     Step::Report(Report::problem(&Problem::new(Reason::CredentialsChanged, text), Duration::from_secs(60)))
 }
@@ -190,7 +187,7 @@ fn answer_of_a_person(seen: &Observed, attempt: &CreateAttempt) -> Option<Step> 
         return None;
     }
     let close = |state, why: &str| Some(Step::CloseAttempt { state, why: why.to_owned() });
-    match resolve::answer(&seen.object)? {
+    match resolve::answer(seen)? {
         Verb::Retry(id) if id == attempt.id => close(AttemptState::Lapsed, "a person said to try again"),
         Verb::Abandon(id) if id == attempt.id => close(AttemptState::Abandoned, "a person gave it up"),
         Verb::Adopt(id) => match &seen.lookup {

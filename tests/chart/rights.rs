@@ -23,7 +23,7 @@ fn operator_rules() -> Vec<Value> {
     let group = "pai.tencentcloud.io";
     vec![
         json!({"apiGroups": [group], "resources": ["paiinstances"],
-               "verbs": ["get", "list", "watch", "update"]}),
+               "verbs": ["get", "list", "watch", "patch"]}),
         json!({"apiGroups": [group], "resources": ["paiinstances/status"], "verbs": ["update"]}),
         json!({"apiGroups": ["events.k8s.io"], "resources": ["events"],
                "verbs": ["create"]}),

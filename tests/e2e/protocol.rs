@@ -40,7 +40,7 @@ fn a_lost_answer_is_settled_by_looking_not_by_calling_again() {
         let name = format!("lost{round}");
         scene.instance(&name, |spec| {
             if round % 2 == 0 {
-                unnamed(spec)
+                unnamed(spec);
             }
         });
         scene.wait_ready(&name);

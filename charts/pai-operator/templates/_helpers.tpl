@@ -60,7 +60,7 @@ subjects:
 {{- define "pai-operator.operatorRules" -}}
 - apiGroups: [pai.tencentcloud.io]
   resources: [paiinstances]
-  verbs: [get, list, watch, update]
+  verbs: [get, list, watch, patch]
 - apiGroups: [pai.tencentcloud.io]
   resources: [paiinstances/status]
   verbs: [update]

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn creation() {
     let problem = |reason| Err(Problem::new(reason, "why"));
-    let hold = |until, inputs: Inputs| Some(Hold { until: at(until), inputs });
+    let sold_out = || Problem::new(Reason::OutOfStock, "sold out");
+    let hold = |until, inputs: Inputs| Some(Hold { until: at(until), inputs, problem: sold_out() });
     let same = || Inputs { generation: Some(1), ..Inputs::default() };
     let rows: Vec<(&str, Seen, Step)> = vec![
         ("finalizer first", seen().without_finalizer(), Step::AddFinalizer),
@@ -15,12 +16,12 @@ fn creation() {
         (
             "a refused create waits",
             seen().attempt(AttemptState::Rejected).with(|seen| seen.recollection.hold = hold(10, same())),
-            Step::Wait(Duration::from_secs(10)),
+            Step::Report(Report::problem(&sold_out(), Duration::from_secs(10))),
         ),
         (
             "and looks at its references meanwhile",
             seen().with(|seen| seen.recollection.hold = hold(3600, same())),
-            Step::Wait(Duration::from_secs(60)),
+            Step::Report(Report::problem(&sold_out(), Duration::from_secs(60))),
         ),
         ("until its time has come", seen().with(|seen| seen.recollection.hold = hold(0, same())), Step::Create),
         (

@@ -44,7 +44,7 @@ fn deletion() {
         (
             "absent twice",
             seen().machine(&json!([])).deleting().with(|seen| {
-                seen.recollection.absent_since.insert("ins-1".to_owned(), at(-30));
+                seen.absent_for.insert("ins-1".to_owned(), Duration::from_secs(30));
             }),
             remove(Farewell::Terminated),
         ),
@@ -117,4 +117,41 @@ fn adopted_machines_stay() {
     assert_eq!(adopted(AdoptedBy::Other("X".to_owned()), Some(DeletionPolicy::Delete)).decide(), retained);
     let terminate = Step::Terminate { id: "ins-1".to_owned(), only_once: false };
     assert_eq!(adopted(AdoptedBy::Domain, Some(DeletionPolicy::Delete)).decide(), terminate);
+}
+
+#[test]
+fn a_lost_status_is_looked_up_before_the_object_goes() {
+    let lost = || seen().deleting();
+    let release = Step::RemoveFinalizer { farewell: Farewell::NoInstance };
+    assert_eq!(lost().with(|seen| seen.lookup = None).decide(), Step::LookUp);
+    assert_eq!(lost().looked_up(one_found(true)).decide(), Step::Adopt { id: "ins-1".to_owned() });
+    assert_eq!(lost().decide(), release);
+    let failed = Some(Err(Problem::new(Reason::CloudUnavailable, "why")));
+    assert_eq!(lost().with(|seen| seen.lookup = failed).decide(), release, "never served: not held by a bad key");
+    let user_named = lost().with(|seen| seen.object.spec.instance_name = Some("default-web-u".to_owned()));
+    assert_eq!(user_named.looked_up(one_found(true)).decide(), release, "a user's name proves nothing");
+}
+
+#[test]
+fn a_refused_termination_waits_and_says_why() {
+    let refused = || {
+        seen().machine(&in_state("RUNNING")).deleting().with(|seen| {
+            let problem = Problem::new(Reason::DeleteProtected, "protected");
+            seen.recollection.refused_termination = Some(Hold { until: at(300), inputs: seen.inputs.clone(), problem });
+        })
+    };
+    let report = refused().report();
+    assert_eq!((report.reason, report.standing), (Reason::DeleteProtected, Standing::NeedsPerson));
+    let terminate = Step::Terminate { id: "ins-1".to_owned(), only_once: false };
+    let asked = refused().with(|seen| seen.inputs.reconcile_requested_at = Some("now".to_owned()));
+    assert_eq!(asked.decide(), terminate, "a person asked to look again");
+    let later = refused().with(|seen| seen.recollection.refused_termination.as_mut().unwrap().until = at(0));
+    assert_eq!(later.decide(), terminate);
+}
+
+#[test]
+fn a_machine_of_which_nobody_knows_how_it_is_paid_is_asked_for_once() {
+    let unknown = json!([{"InstanceId": "ins-1", "InstanceState": "RUNNING"}]);
+    let seen = seen().machine(&unknown).deleting().with(|seen| seen.status.create_attempt = None);
+    assert_eq!(seen.decide(), Step::Terminate { id: "ins-1".to_owned(), only_once: true });
 }

@@ -42,9 +42,9 @@ fn following() {
 
 #[test]
 fn a_machine_that_is_not_listed() {
-    let gone_since = |seconds: i64| {
+    let gone_since = |seconds: u64| {
         seen().machine(&json!([])).with(|seen| {
-            seen.recollection.absent_since.insert("ins-1".to_owned(), at(-seconds));
+            seen.absent_for.insert("ins-1".to_owned(), Duration::from_secs(seconds));
         })
     };
     assert_eq!(gone_since(29).report().ready, Readiness::AsBefore);
@@ -55,6 +55,13 @@ fn a_machine_that_is_not_listed() {
     assert_eq!(old.report().reason, Reason::ExternallyDeleted);
     let other_key = gone_since(3600).with(|seen| seen.status.instances[0].secret_id = Some("AKIDOLD".to_owned()));
     assert_eq!(other_key.report().reason, Reason::CredentialsChanged);
+    let bought_under_another = gone_since(3600).with(|seen| {
+        seen.status.instances[0].secret_id = None;
+        let attempt = seen.status.create_attempt.as_mut().unwrap();
+        attempt.secret_id = "AKIDOLD".to_owned();
+        attempt.signed_at = at(-9000);
+    });
+    assert_eq!(bought_under_another.report().reason, Reason::CredentialsChanged, "and never listed");
 }
 
 #[test]
@@ -81,7 +88,7 @@ fn several_machines_are_as_well_as_the_worst() {
 fn a_machine_that_is_gone_is_replaced_only_when_a_person_says_so() {
     let gone = || {
         seen().machine(&json!([])).with(|seen| {
-            seen.recollection.absent_since.insert("ins-1".to_owned(), at(-30));
+            seen.absent_for.insert("ins-1".to_owned(), Duration::from_secs(30));
         })
     };
     assert_eq!(gone().answered("recreate:a1").decide(), Step::StartOver);
@@ -91,6 +98,8 @@ fn a_machine_that_is_gone_is_replaced_only_when_a_person_says_so() {
         let step = seen().machine(&in_state(state)).answered("recreate:a1").decide();
         assert!(matches!(step, Step::Report(_)), "{state} is not gone: {step:?}");
     }
+    let unread = gone().with(|seen| seen.listing = Some(Err(Problem::new(Reason::CloudUnavailable, "why"))));
+    assert!(matches!(unread.answered("recreate:a1").decide(), Step::Report(_)), "a failed look proves nothing");
     let paused = gone().paused().answered("recreate:a1").decide();
     assert!(matches!(paused, Step::Report(_)), "{paused:?}");
 }

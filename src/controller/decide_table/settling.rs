@@ -41,8 +41,10 @@ fn uncertain(ago: i64) -> Seen {
         .with(|seen| seen.status.create_attempt.as_mut().unwrap().signed_at = at(-ago))
 }
 
-fn rounds(count: u32, first: i64, last: i64) -> EmptyRounds {
-    EmptyRounds { attempt_id: "a1".to_owned(), count, first: at(first), last: at(last) }
+/// Empty rounds of this many seconds from the first to the last.
+fn rounds(count: u32, seconds: u64) -> EmptyRounds {
+    let first = Instant::now();
+    EmptyRounds { attempt_id: "a1".to_owned(), count, first, last: first + Duration::from_secs(seconds) }
 }
 
 #[test]
@@ -62,11 +64,11 @@ fn settling_an_unknown_outcome() {
     assert_eq!(uncertain(10).report().next, Duration::from_secs(2));
     assert_eq!(uncertain(600).report().next, Duration::from_secs(30));
 
-    let settled = |seen: &mut Observed| seen.recollection.empty_rounds = Some(rounds(3, -300, 0));
+    let settled = |seen: &mut Observed| seen.recollection.empty_rounds = Some(rounds(3, 300));
     assert_eq!(closed(&uncertain(900).with(settled)).0, AttemptState::Lapsed);
-    let too_few = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(2, -300, 0)));
+    let too_few = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(2, 300)));
     assert_eq!(too_few.report().reason, Reason::OutcomeUnknown);
-    let too_short = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(3, -299, 0)));
+    let too_short = uncertain(900).with(|seen| seen.recollection.empty_rounds = Some(rounds(3, 299)));
     assert_eq!(too_short.report().reason, Reason::OutcomeUnknown);
     let other_attempt = uncertain(900)
         .with(settled)
@@ -107,23 +109,57 @@ fn settling_an_unknown_outcome() {
         seen.lookup.as_mut().unwrap().as_mut().unwrap().named[0].created_time = Some(at(-660));
     });
     assert_eq!(closed(&held).0, AttemptState::Held, "no PAI list: no proof");
+
+    let two = || {
+        let mut found = one_found(true);
+        found.named.push(one_found(false).named.remove(0));
+        found.named[1].instance_id = crate::tencent::InstanceId::new("ins-2");
+        found
+    };
+    assert_eq!(closed(&uncertain(10).looked_up(two())).0, AttemptState::Held, "several: a person decides");
+    let held = seen().attempt(AttemptState::Held).looked_up(two()).report();
+    assert_eq!((held.reason, held.standing), (Reason::AmbiguousInstances, Standing::NeedsPerson));
+    let deleting = seen().deleting().attempt(AttemptState::Held).looked_up(two()).report();
+    assert!(!deleting.message.contains("retry:"), "nothing is bought for what is being deleted: {}", deleting.message);
 }
 
 #[test]
 fn only_late_rounds_count() {
     let attempt = uncertain(400).0.status.create_attempt.unwrap();
-    let round = |begun, cloud| EmptyRounds::with(None, &attempt, at(begun), cloud);
+    let look = |begun, cloud_time| Found { begun_at: at(begun), cloud_time, ..nothing_found() };
+    let round = |begun, cloud_time| EmptyRounds::with(None, &attempt, &look(begun, cloud_time));
     assert_eq!(round(0, Some(at(-400 + 359))), None, "the signature may still be good by the cloud's clock");
     assert!(round(0, Some(at(-400 + 360))).is_some());
     assert_eq!(round(0, None), None, "without the cloud's clock it takes longer");
     assert!(round(260, None).is_some());
     let one = round(0, Some(at(0)));
-    let two = EmptyRounds::with(one.clone(), &attempt, at(100), Some(at(100))).unwrap();
-    assert_eq!((two.count, two.first, two.last), (2, at(0), at(100)));
-    assert_eq!(
-        EmptyRounds::with(one, &attempt, at(1), Some(at(-400))),
-        None,
-        "a cloud whose clock stepped back starts anew"
+    let two = EmptyRounds::with(one.clone(), &attempt, &look(100, Some(at(100)))).unwrap();
+    assert_eq!((two.count, two.first), (2, one.as_ref().unwrap().first));
+    let back = EmptyRounds::with(one, &attempt, &look(1, Some(at(-400))));
+    assert_eq!(back, None, "a cloud whose clock stepped back starts anew");
+}
+
+#[test]
+fn the_finalizer_comes_back_before_anything_else() {
+    for state in [AttemptState::Sending, AttemptState::Uncertain, AttemptState::Held] {
+        assert_eq!(seen().without_finalizer().attempt(state.clone()).decide(), Step::AddFinalizer, "{state:?}");
+        assert_eq!(seen().without_finalizer().deleting().attempt(state).decide(), Step::LetGo);
+    }
+}
+
+#[test]
+fn an_answer_that_was_declared_ignored_stays_ignored() {
+    let ignored = |seen: Seen, answer: &str| {
+        seen.answered(answer).with(|seen| {
+            seen.recollection.last_answer = Some(answer.to_owned());
+            seen.recollection.last_answer_ignored = true;
+        })
+    };
+    let held = || seen().attempt(AttemptState::Held);
+    assert!(matches!(ignored(held(), "retry:a1").decide(), Step::Report(_)), "typed too early: it must not buy later");
+    assert!(
+        matches!(ignored(held(), "abandon:a0").answered("abandon:a1").decide(), Step::CloseAttempt { .. }),
+        "a new one counts"
     );
 }
 

@@ -1,0 +1,120 @@
+//! One pass over one object: observe, decide, look if asked to, decide again, act, record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+use kube::runtime::controller::Action;
+use tracing::debug;
+
+use super::act::{Outcome, act};
+use super::decide::{Readiness, SHORT, Standing, Step, decide};
+use super::events::EventKind;
+use super::lookup::look_up;
+use super::name::instance_name;
+use super::objects::Claim;
+use super::observe::{Observed, annotation, observe};
+use super::proof::{Match, judge};
+use super::record::tell;
+use super::resolve::{self, Verb};
+use super::settling::EmptyRounds;
+use super::{Context, Pass, following};
+use crate::api::{PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
+
+/// How soon to try again for a domain that another pass is buying for. Source: our choice.
+const DOMAIN_BUSY: Duration = Duration::from_secs(2);
+
+/// One pass. Says when to come back.
+pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &str) -> Result<Action, Pass> {
+    let Some(mut seen) = observe(context, api, name).await? else {
+        context.memory.forget(uid);
+        return Ok(Action::await_change());
+    };
+    let mut step = decide(&seen, context.clock.now());
+    // Held until the end of the pass, which waits for the purchase.
+    let mut claim: Option<Claim> = None;
+    if step == Step::LookUp {
+        claim = context.objects.claim(&seen.object);
+        if claim.is_none() {
+            return Ok(Action::requeue(DOMAIN_BUSY));
+        }
+        look(context, &mut seen).await;
+        step = decide(&seen, context.clock.now());
+    }
+    note_answer(context, &seen, &step).await;
+    if !matches!(step, Step::Wait(_) | Step::Report(_)) {
+        debug!(?step, "decided");
+    }
+    let outcome = act(context, api, &seen, step).await?;
+    drop(claim);
+    match outcome {
+        Outcome::Report(report) => {
+            tell(context, api, &seen, &report).await?;
+            let next = if report.standing == Standing::Settled { context.sweep_interval } else { report.next };
+            // Long waits are spread out; short ones are meant as they stand.
+            Ok(Action::requeue(if next > SHORT { context.clock.jittered(next) } else { next }))
+        }
+        Outcome::Again(next) => Ok(Action::requeue(next)),
+        Outcome::Done => Ok(Action::await_change()),
+    }
+}
+
+/// Makes the lookup that `decide` asked for, for the name of the open attempt or else the one that would be sent, and counts a
+/// complete look that found nothing.
+async fn look(context: &Context, seen: &mut Observed) {
+    let account = match &seen.account {
+        Ok(account) => account,
+        Err(problem) => {
+            seen.lookup = Some(Err(problem.clone()));
+            return;
+        }
+    };
+    let open = seen.status.open_attempt();
+    let name = open.map_or_else(|| instance_name(&seen.object).0, |attempt| attempt.instance_name.clone());
+    let result = look_up(context, account, &name).await;
+    if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {
+        context.credentials.drop_cached(&account.credentials.secret_id);
+    }
+    if let (Some(attempt), Ok(found)) = (open, &result) {
+        let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
+        let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
+        let rounds = if nothing { EmptyRounds::with(before, attempt, found) } else { None };
+        seen.recollection.empty_rounds.clone_from(&rounds);
+        context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
+    }
+    seen.lookup = Some(result);
+}
+
+/// Tells once that a person's answer is not used, because it speaks of nothing that waits for one. It is then not acted on later either:
+/// what a person said of one situation must not buy something in another.
+async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
+    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else { return };
+    if seen.recollection.last_answer.as_deref() == Some(answer) || waits(seen, step) {
+        return;
+    }
+    let used = matches!(step, Step::CloseAttempt { .. } | Step::Adopt { .. } | Step::StartOver);
+    if !used {
+        let note = format!(
+            "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored, now and later: it names no attempt that waits for a person and no \
+             machine that was found. When a person is asked, the message of the condition Ready holds the command."
+        );
+        context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
+    }
+    context.memory.update(seen.uid(), |known| {
+        known.last_answer = Some(answer.to_owned());
+        known.last_answer_ignored = !used;
+    });
+}
+
+/// Whether the answer is right and only its moment has not come: the machine is not proven gone yet, or a lookup failed.
+fn waits(seen: &Observed, step: &Step) -> bool {
+    let Step::Report(report) = step else { return false };
+    let dead = matches!(report.reason, Reason::InstanceFailed | Reason::ExternallyDeleted);
+    match resolve::answer(seen) {
+        Some(Verb::Recreate(_)) => {
+            following::is_asked_to_start_over(seen) && (dead || report.ready == Readiness::AsBefore)
+        }
+        Some(Verb::Adopt(_)) => seen.status.open_attempt().is_some() && matches!(seen.lookup, Some(Err(_))),
+        _ => false,
+    }
+}
