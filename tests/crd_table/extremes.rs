@@ -63,7 +63,7 @@ fn status() -> Value {
             "type": "Ready", "status": "False", "reason": "OutcomeUnknown", "message": "m".repeat(32768),
             "observedGeneration": 7, "lastTransitionTime": "2025-11-03T10:00:00Z",
         }],
-        "instanceIds": (0..20).map(|number| format!("ins-{number}")).collect::<Vec<_>>(),
+        "instanceIds": (0..100).map(|number| format!("ins-{number}")).collect::<Vec<_>>(),
         "requestId": "r".repeat(128),
         "createAttempt": {
             "id": "i".repeat(64), "ordinal": 1, "state": "Sending", "signedAt": "2025-11-03T10:00:00.123456789Z",
@@ -71,7 +71,7 @@ fn status() -> Value {
             "instanceName": "🚀".repeat(15), "nameOrigin": "Generated", "chargeType": "POSTPAID_BY_HOUR",
             "requestId": "r".repeat(128), "reason": "w".repeat(1024),
         },
-        "instances": (0..20).map(instance).collect::<Vec<_>>(),
+        "instances": (0..100).map(instance).collect::<Vec<_>>(),
         "paiMateUrl": format!("https://{}", "u".repeat(504)),
     })
 }
@@ -89,10 +89,10 @@ fn status_rows() -> Vec<StatusRow> {
         ("status in full", "", Value::Null, &[]),
         ("status -1", "/observedGeneration", json!(-1), &[]),
         (
-            "twenty-one ids",
+            "a hundred and one ids",
             "/instanceIds",
-            json!((0..21).map(|number| format!("ins-{number}")).collect::<Vec<_>>()),
-            &[("status.instanceIds", "must have at most 20 items")],
+            json!((0..101).map(|number| format!("ins-{number}")).collect::<Vec<_>>()),
+            &[("status.instanceIds", "must have at most 100 items")],
         ),
         ("an id empty", "/instanceIds", json!([""]), &[("status.instanceIds[0]", "should be at least 1 chars long")]),
         (

@@ -151,6 +151,65 @@ fn a_prepaid_machine_is_returned_with_one_call() {
 }
 
 #[test]
+fn a_refused_return_is_told_and_tried_again_when_asked() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("kept", |spec| {
+        spec["instanceChargeType"] = json!("PREPAID");
+        spec["instanceChargePrepaid"] = json!({"period": 1});
+    });
+    scene.wait_ready("kept");
+    let refusal = json!({"kind": "error", "code": "FailedOperation.Unreturnable", "message": "not within the refund rules", "commit": false});
+    scene.fault_once("TerminateInstances", &refusal);
+    scene.kubectl(&["delete", "pai", "kept", "--wait=false"]);
+    let ready = scene.wait_reason("kept", "NotReturnable");
+    assert!(text(&ready["message"]).contains("still billed") && text(&ready["message"]).contains("Retain"), "{ready}");
+    let object = scene.object("kept");
+    assert_eq!(condition(&object, "Stalled").unwrap()["status"], "True");
+    assert_eq!(
+        object["status"]["instances"][0]["terminateSentAt"],
+        Value::Null,
+        "a definite refusal closes the one call"
+    );
+    // Whatever else happens to the object, the refusal is not repeated by itself.
+    for round in 1..=3 {
+        scene.kubectl(&["annotate", "pai", "kept", &format!("example.com/round=r{round}"), "--overwrite"]);
+        scene.wait_reason("kept", "NotReturnable");
+    }
+    assert_eq!(scene.calls_of("TerminateInstances").len(), 1);
+    scene.look_again("kept");
+    scene.kubectl(&["wait", "--for=delete", "pai/kept", "--timeout=90s"]);
+    assert_eq!(scene.calls_of("TerminateInstances").len(), 2);
+    assert_eq!(scene.machines()[0]["InstanceState"], "SHUTDOWN");
+}
+
+#[test]
+fn a_deletion_outlives_its_secret() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("orphan", unnamed);
+    scene.wait_ready("orphan");
+    scene.kubectl(&["delete", "secret", "tencentcloud-credentials"]);
+    scene.delete("orphan");
+    assert!(scene.machines().is_empty());
+    // After a restart nobody knows the credentials: the deletion waits, and its message holds the way out.
+    let account = pai_harness::Account::default();
+    scene.secret("tencentcloud-credentials", &[("secretId", &account.id), ("secretKey", &account.key)]);
+    scene.instance("stranded", unnamed);
+    scene.wait_ready("stranded");
+    scene.stack.operator().terminate().unwrap();
+    scene.kubectl(&["delete", "secret", "tencentcloud-credentials"]);
+    scene.stack.operator().start().unwrap();
+    scene.stack.operator().wait_ready().unwrap();
+    scene.kubectl(&["delete", "pai", "stranded", "--wait=false"]);
+    let ready = scene.wait_reason("stranded", "CredentialsNotFound");
+    let message = text(&ready["message"]);
+    let command = format!("kubectl patch pai stranded -n {}", scene.stack.namespace());
+    assert!(message.contains(&command), "{message}");
+    scene.patch_spec("stranded", &json!({"deletionPolicy": "Retain"}));
+    scene.kubectl(&["wait", "--for=delete", "pai/stranded", "--timeout=90s"]);
+    assert_eq!(scene.machines().len(), 1, "left running, as the person said");
+}
+
+#[test]
 fn a_protected_machine_and_a_paused_object_keep_their_finalizer() {
     let scene = Scene::start(&[], &[]);
     scene.instance("guarded", unnamed);

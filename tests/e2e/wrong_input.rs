@@ -89,7 +89,7 @@ fn credentials() {
             Expected {
                 reason: "CredentialsInvalid",
                 stalled: true,
-                words: &["secretKey", "ends with a line break", "nothing was sent"],
+                words: &["secretKey", "ends with a line break", "nothing is sent"],
             },
         ),
         (
