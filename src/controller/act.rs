@@ -7,11 +7,11 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use tracing::{info, warn};
 
-use super::decide::{Farewell, Report, Step};
 use super::events::EventKind;
 use super::memory::Recollection;
 use super::observe::Observed;
 use super::record::{self, FIELD_MANAGER, WriteStatus};
+use super::step::{Farewell, Report, Step};
 use super::{Context, adopt, create, terminate};
 use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance};
 

@@ -8,7 +8,6 @@ use tracing::info;
 
 use super::Context;
 use super::act::{Act, Outcome};
-use super::decide::Report;
 use super::events::EventKind;
 use super::following::FRESH;
 use super::name::instance_name;
@@ -16,6 +15,7 @@ use super::observe::Observed;
 use super::problem::Problem;
 use super::proof::{Match, judge};
 use super::record;
+use super::step::Report;
 use crate::api::{AdoptedBy, AttemptState, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 
 /// Records the machine. One that another object holds is left alone: else an editor could take, and end, any machine of a shared

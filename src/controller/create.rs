@@ -8,26 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
-use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Context;
 use super::act::{Act, Outcome};
-use super::decide::{FRESH_FOR, Report, outcome_unknown};
+use super::decide::FRESH_FOR;
 use super::following::FRESH;
-use super::memory::{Hold, Inputs, Ownership};
+use super::memory::{Hold, Ownership};
 use super::name::instance_name;
 use super::observe::Observed;
+use super::outcome::{Closed, Purchase};
 use super::problem::{Problem, Retry};
 use super::record::{self, WriteStatus};
 use super::request::create_request;
-use crate::api::conditions::{cut_to_bytes, whole_seconds};
-use crate::api::{
-    AttemptState, CreateAttempt, InstanceStatus, PaiInstance, PaiInstanceSpec, PaiInstanceStatus, Reason,
-};
-use crate::tencent::{
-    Account, CallError, CreatePaiInstanceReply, CreateVerdict, InstanceId, Reply, SignedCreate, create_verdict,
-};
+use super::step::Report;
+use crate::api::conditions::whole_seconds;
+use crate::api::{AttemptState, CreateAttempt, PaiInstance, Reason};
+use crate::tencent::{Account, InstanceId, SignedCreate};
 
 /// Longest time between signing and the first byte. Source: reliability step 7: far below the five minutes within which the cloud takes a
 /// signature, so that a process that was frozen in between sends nothing.
@@ -35,27 +32,6 @@ pub const GATE: Duration = Duration::from_secs(10);
 
 /// Longest pause between two tries to write the ids down. Source: our choice.
 const PERSIST_PAUSE: Duration = Duration::from_secs(5);
-
-/// What became of the one send, in the terms of the status.
-#[derive(Clone, Debug)]
-struct Closed {
-    state: AttemptState,
-    ids: Vec<InstanceId>,
-    request_id: Option<String>,
-    reason: Option<String>,
-    problem: Option<Problem>,
-}
-
-/// What the task needs to know about the object it buys for.
-struct Purchase {
-    name: String,
-    uid: String,
-    generation: Option<i64>,
-    spec: PaiInstanceSpec,
-    inputs: Inputs,
-    attempt: CreateAttempt,
-    signed_at: Instant,
-}
 
 /// Creates the machine: writes the intent, sends once, and persists the outcome.
 pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed) -> Result<Outcome, Act> {
@@ -238,111 +214,6 @@ fn gate(context: &Context, purchase: &Purchase) -> Result<(), &'static str> {
     Ok(())
 }
 
-impl Closed {
-    fn not_sent(why: &str) -> Self {
-        Self {
-            state: AttemptState::Rejected,
-            ids: Vec::new(),
-            request_id: None,
-            reason: Some("NotSent".to_owned()),
-            problem: Some(Problem::create_not_sent(why)),
-        }
-    }
-
-    /// The table of step 9: a definite yes, a definite no, and everything else.
-    fn judged(result: &Result<Reply<CreatePaiInstanceReply>, CallError>, purchase: &Purchase) -> Self {
-        let request_id = match result {
-            Ok(reply) => reply.request_id.clone(),
-            Err(error) => error.request_id().map(str::to_owned),
-        };
-        let open = |state| Self { state, ids: Vec::new(), request_id, reason: None, problem: None };
-        match (create_verdict(result), result) {
-            (CreateVerdict::Created { ids }, _) => Self { ids, ..open(AttemptState::Created) },
-            (CreateVerdict::NotSent, Err(error)) => Self::not_sent(&error.to_string()),
-            (
-                CreateVerdict::RefusedAtTheDoor(_) | CreateVerdict::RefusedByBusiness,
-                Err(CallError::Refused { error, .. }),
-            ) => Self {
-                reason: Some(error.code.clone()),
-                problem: Some(Problem::refused_create(error, &purchase.spec)),
-                ..open(AttemptState::Rejected)
-            },
-            (_, Err(error)) => Self { reason: Some(error.to_string()), ..open(AttemptState::Uncertain) },
-            (_, Ok(_)) => Self {
-                reason: Some("the answer held neither ids nor an error".to_owned()),
-                ..open(AttemptState::Uncertain)
-            },
-        }
-    }
-
-    /// Folds this outcome into the status: our fields only, whatever else was written meanwhile. Says whether anything is to be written.
-    ///
-    /// Another attempt in the status is newer than ours: a sender that was frozen must not write over it. Only ids are never dropped,
-    /// since they cost money.
-    fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) -> bool {
-        let mut attempt = purchase.attempt.clone();
-        attempt.state = self.state.clone();
-        attempt.request_id.clone_from(&self.request_id);
-        attempt.reason = self.reason.as_deref().map(|reason| cut_to_bytes(reason, 1024).to_owned());
-        let report = match &status.create_attempt {
-            Some(other) if other.id != attempt.id && self.ids.is_empty() => return false,
-            Some(other) if other.id != attempt.id => self.duplicate(&attempt),
-            Some(same) if !self.supersedes(&same.state) => return false,
-            _ => {
-                let report = self.report(&attempt);
-                status.create_attempt = Some(attempt);
-                report
-            }
-        };
-        for id in self.ids.iter().map(InstanceId::to_string) {
-            if !status.instance_ids.contains(&id) {
-                status.instances.push(InstanceStatus { id: id.clone(), ..InstanceStatus::default() });
-                status.instance_ids.push(id);
-            }
-        }
-        if self.state == AttemptState::Created {
-            status.request_id.clone_from(&self.request_id);
-        }
-        record::apply(&report, status, purchase.generation, now);
-        true
-    }
-
-    /// Whether this outcome says more than the state that somebody else gave the attempt meanwhile.
-    fn supersedes(&self, state: &AttemptState) -> bool {
-        match self.state {
-            AttemptState::Created => true,
-            AttemptState::Rejected => {
-                matches!(state, AttemptState::Sending | AttemptState::Uncertain | AttemptState::Held)
-            }
-            _ => *state == AttemptState::Sending,
-        }
-    }
-
-    /// Ids that came after the object had gone on to another attempt.
-    fn duplicate(&self, attempt: &CreateAttempt) -> Report {
-        let ids: Vec<&str> = self.ids.iter().map(InstanceId::as_str).collect();
-        let text = format!(
-            "The create of {} was answered after another one was begun: {} is bought and billed as well. All machines of this object are \
-             terminated with it; terminate the one too many in the console.",
-            attempt.signed_at,
-            ids.join(", ")
-        );
-        Report::problem(&Problem::new(Reason::DuplicateFound, text), FRESH)
-    }
-
-    fn report(&self, attempt: &CreateAttempt) -> Report {
-        match (&self.state, &self.problem) {
-            (AttemptState::Created, _) => {
-                let ids: Vec<&str> = self.ids.iter().map(InstanceId::as_str).collect();
-                let text = format!("{} is bought and billed from now on; waiting until it runs.", ids.join(", "));
-                Report::progressing(Reason::Provisioning, text, FRESH)
-            }
-            (_, Some(problem)) => Report::problem(problem, FRESH),
-            (_, None) => outcome_unknown(attempt, false),
-        }
-    }
-}
-
 /// Remembers how long to leave a refused create alone. Says when to look at the object next.
 fn remember(context: &Context, purchase: &Purchase, closed: &Closed) -> Duration {
     let Some(problem) = &closed.problem else {
@@ -397,84 +268,5 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
         }
         tokio::time::sleep(context.clock.jittered(pause)).await;
         pause = (pause * 2).min(PERSIST_PAUSE);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::NameOrigin;
-
-    fn attempt(id: &str, state: AttemptState) -> CreateAttempt {
-        CreateAttempt {
-            id: id.to_owned(),
-            ordinal: 1,
-            state,
-            signed_at: jiff::Timestamp::UNIX_EPOCH,
-            secret_id: "AKID".to_owned(),
-            region: "ap-guangzhou".to_owned(),
-            domain_name: "a.b".to_owned(),
-            instance_name: "n".to_owned(),
-            name_origin: NameOrigin::Generated,
-            charge_type: "POSTPAID_BY_HOUR".to_owned(),
-            lapsed_before: 0,
-            request_id: None,
-            reason: None,
-        }
-    }
-
-    fn purchase() -> Purchase {
-        let spec = serde_json::json!({
-            "region": "ap-guangzhou", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}
-        });
-        Purchase {
-            name: "web".to_owned(),
-            uid: "u".to_owned(),
-            generation: Some(1),
-            spec: serde_json::from_value(spec).unwrap(),
-            inputs: Inputs::default(),
-            attempt: attempt("ours", AttemptState::Sending),
-            signed_at: Instant::now(),
-        }
-    }
-
-    fn closed(state: AttemptState, ids: &[&str]) -> Closed {
-        let ids = ids.iter().map(|id| InstanceId::new(*id)).collect();
-        Closed { state, ids, request_id: None, reason: None, problem: None }
-    }
-
-    /// What the status becomes when our outcome meets it: (written, state of the attempt, ids).
-    fn merged(found: Option<CreateAttempt>, outcome: &Closed) -> (bool, Option<(String, AttemptState)>, Vec<String>) {
-        let mut status = PaiInstanceStatus { create_attempt: found, ..PaiInstanceStatus::default() };
-        let written = outcome.merge_into(&mut status, &purchase(), jiff::Timestamp::UNIX_EPOCH);
-        (written, status.create_attempt.map(|attempt| (attempt.id, attempt.state)), status.instance_ids)
-    }
-
-    #[test]
-    fn an_outcome_never_writes_over_what_is_newer_and_never_loses_ids() {
-        use AttemptState::{Created, Held, Lapsed, Rejected, Sending, Uncertain};
-        let bought = || closed(Created, &["ins-1"]);
-        let one = || vec!["ins-1".to_owned()];
-        let ours = |state: AttemptState| Some(attempt("ours", state));
-        let is = |id: &str, state: AttemptState| Some((id.to_owned(), state));
-        let rows = [
-            ("as expected", ours(Sending), bought(), (true, is("ours", Created), one())),
-            ("a wiped status", None, bought(), (true, is("ours", Created), one())),
-            ("late ids", ours(Uncertain), bought(), (true, is("ours", Created), one())),
-            ("very late ids", ours(Held), bought(), (true, is("ours", Created), one())),
-            ("a late definite no", ours(Uncertain), closed(Rejected, &[]), (true, is("ours", Rejected), vec![])),
-            ("a no after it was found", ours(Created), closed(Rejected, &[]), (false, is("ours", Created), vec![])),
-            ("a no after it lapsed", ours(Lapsed), closed(Rejected, &[]), (false, is("ours", Lapsed), vec![])),
-            ("unknown, as expected", ours(Sending), closed(Uncertain, &[]), (true, is("ours", Uncertain), vec![])),
-            ("unknown after it was found", ours(Created), closed(Uncertain, &[]), (false, is("ours", Created), vec![])),
-        ];
-        for (name, found, outcome, expected) in rows {
-            assert_eq!(merged(found, &outcome), expected, "{name}");
-        }
-        let newer = || Some(attempt("newer", Sending));
-        let kept = is("newer", Sending);
-        assert_eq!(merged(newer(), &closed(Rejected, &[])), (false, kept.clone(), vec![]), "a thawed sender");
-        assert_eq!(merged(newer(), &closed(Uncertain, &[])), (false, kept.clone(), vec![]), "a thawed sender");
-        assert_eq!(merged(newer(), &bought()), (true, kept, one()), "its ids cost money");
     }
 }

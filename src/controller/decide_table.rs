@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use super::decide::{Farewell, Readiness, Report, Standing, Step, Synced, decide};
+use super::decide::decide;
 use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::observe::Observed;
 use super::problem::Problem;
 use super::references::CreateInputs;
 use super::settling::EmptyRounds;
+use super::step::{Farewell, Readiness, Report, Standing, Step, Synced};
 use crate::api::{
     AdoptedBy, AttemptState, CreateAttempt, DeletionPolicy, FINALIZER, InstanceStatus, NameOrigin, PAUSED_ANNOTATION,
     PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason,

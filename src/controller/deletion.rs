@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decide::{Farewell, Report, Standing, Step, Synced};
 use super::following::{FRESH, View, view};
 use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
+use super::step::{Farewell, Report, Standing, Step, Synced};
 use crate::api::{AdoptedBy, DeletionPolicy, NameOrigin, Reason};
 use crate::tencent::{Instance, InstanceState};
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decide::{Readiness, Report, SLOW, Standing, Step, Synced};
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::resolve::{self, Verb};
+use super::step::{Readiness, Report, SLOW, Standing, Step, Synced};
 use crate::api::Reason;
 use crate::tencent::{Instance, InstanceState};
 

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod name;
 pub mod objects;
 pub mod observe;
+mod outcome;
 pub mod paging;
 mod pass;
 pub mod problem;
@@ -24,6 +25,7 @@ pub mod references;
 pub mod request;
 pub mod resolve;
 pub mod settling;
+pub mod step;
 pub mod terminate;
 
 use std::panic::AssertUnwindSafe;

@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 use tracing::debug;
 
 use super::act::{Outcome, act};
-use super::decide::{Readiness, SHORT, Standing, Step, decide};
+use super::decide::decide;
 use super::events::EventKind;
 use super::lookup::look_up;
 use super::name::instance_name;
@@ -18,6 +18,7 @@ use super::proof::{Match, judge};
 use super::record::tell;
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
+use super::step::{Readiness, SHORT, Standing, Step};
 use super::{Context, Pass, following};
 use crate::api::{PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
 

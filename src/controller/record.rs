@@ -5,9 +5,9 @@ use kube::Api;
 use kube::api::PostParams;
 
 use super::Context;
-use super::decide::{Readiness, Report, Standing, Synced};
 use super::events::EventKind;
 use super::observe::Observed;
+use super::step::{Readiness, Report, Standing, Synced};
 use crate::api::conditions::{self, cut_to_bytes};
 use crate::api::{ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 use crate::tencent::Instance;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::decide::{Report, Step, outcome_unknown};
+use super::decide::outcome_unknown;
 use super::lookup::Found;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
 use super::resolve::{self, Verb};
+use super::step::{Report, Step};
 use crate::api::{AttemptState, CreateAttempt, Reason};
 
 /// Complete empty rounds that it takes. Source: reliability step 12.
