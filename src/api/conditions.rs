@@ -129,6 +129,13 @@ pub fn set(
         Some(old) if old.status == status => old.last_transition_time.clone(),
         _ => Time(whole_seconds(now)),
     };
+    // A repeated refusal has a RequestId of its own: writing that would be a write for every try.
+    let message = match old {
+        Some(old) if old.reason == reason && without_request_id(&old.message) == without_request_id(message) => {
+            &old.message
+        }
+        _ => message,
+    };
     let new = Condition {
         type_: condition_type.as_str().to_owned(),
         status: status.to_owned(),
@@ -145,6 +152,11 @@ pub fn set(
         None => conditions.push(new),
     }
     true
+}
+
+/// The message without the RequestId at its end.
+fn without_request_id(message: &str) -> &str {
+    message.rsplit_once(" RequestId ").map_or(message, |(words, _)| words)
 }
 
 /// Takes one condition away. Says whether it was there.
@@ -186,6 +198,16 @@ mod tests {
         assert_eq!(conditions[0].last_transition_time, Time(at(30)));
         assert!(!set(&mut conditions, ConditionType::Ready, true, "Available", "b", Some(1), at(40)));
         assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn another_request_id_is_no_news() {
+        let mut conditions = Vec::new();
+        let mut say =
+            |message: &str| set(&mut conditions, ConditionType::Ready, false, "OutOfStock", message, Some(1), at(10));
+        assert!(say("sold out. RequestId a"));
+        assert!(!say("sold out. RequestId b"));
+        assert!(say("something else. RequestId b"));
     }
 
     #[test]

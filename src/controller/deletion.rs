@@ -83,10 +83,18 @@ fn nothing_recorded(seen: &Observed) -> Step {
         None => Step::LookUp,
         Some(Ok(found)) => match judge(found, &seen.object.spec.domain_name, &origin, None) {
             Match::Ours(id) => Step::Adopt { id },
-            Match::Nothing | Match::NotProven(_) | Match::Several(_) => release,
+            Match::Several(ids) => Step::Report(blocked(
+                seen,
+                &Problem::new(
+                    Reason::AmbiguousInstances,
+                    format!("Several machines match this object: {}.", ids.join(", ")),
+                ),
+            )),
+            Match::Nothing | Match::NotProven(_) => release,
         },
-        // An object that was never served, because its credentials are no good for example, must not be held by that.
-        Some(Err(_)) => release,
+        // An object that was never served, because its key or its region is no good, must not be held by that.
+        Some(Err(problem)) if problem.reason.needs_a_person() => release,
+        Some(Err(problem)) => Step::Report(blocked(seen, problem)),
     }
 }
 

@@ -36,6 +36,12 @@ impl Found {
         all.filter(|(_, known)| same_domain(known, domain)).map(|(id, _)| id.clone()).collect()
     }
 
+    /// Whether the machine was found at all.
+    pub fn has(&self, id: &str) -> bool {
+        let listed = self.domains.as_ref().is_some_and(|domains| domains.contains_key(id));
+        listed || self.named.iter().any(|one| one.instance_id.as_str() == id)
+    }
+
     /// Whether the machine is known under a domain that is not ours.
     pub fn has_other_domain(&self, id: &str, domain: &str) -> bool {
         let known = self.domains.as_ref().and_then(|domains| domains.get(id));

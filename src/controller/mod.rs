@@ -149,18 +149,10 @@ pub async fn run(
     let (readers, controllers): (Vec<_>, Vec<_>) =
         apis.into_iter().map(|api| controller(Arc::clone(&context), api, share, stop.clone())).unzip();
     context.objects.set(readers.clone());
-    // kube's runner does not end while its first listing has not come; no pass can have begun then, so it is dropped.
-    let stopped_before_ready = async {
-        stop.cancelled().await;
-        if ready.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         biased;
         _ = join_all(controllers) => {}
-        () = async { announce(readers, ready.clone()).await; std::future::pending().await } => {}
-        () = stopped_before_ready => warn!("stopped before the PaiInstances were listed"),
+        () = async { announce(readers, ready).await; std::future::pending().await } => {}
     }
 }
 
@@ -175,14 +167,29 @@ fn controller(
     let passes = Controller::for_stream(triggers(api, writer), reader.clone())
         .with_config(Config::default().concurrency(concurrency))
         .trigger_backoff(DefaultBackoff::default())
-        .graceful_shutdown_on(stop.cancelled_owned())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, error_policy, context)
         .for_each(|result| async move {
             if let Err(error) = result {
                 debug!(%error, "a pass ended with an error");
             }
         });
-    (reader, passes)
+    // kube's runner does not end while its first listing has not come. No pass of it can have begun then, so it is dropped.
+    let listed = reader.clone();
+    let stopped_before_its_listing = async move {
+        stop.cancelled().await;
+        if listed.wait_until_ready().now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let work = async move {
+        tokio::select! {
+            biased;
+            () = passes => {}
+            () = stopped_before_its_listing => warn!("stopped before the PaiInstances were listed"),
+        }
+    };
+    (reader, work)
 }
 
 /// Announces that every first listing is in.

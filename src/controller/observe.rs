@@ -9,7 +9,7 @@ use kube::Api;
 use super::Context;
 use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
-use super::problem::{Problem, Retry};
+use super::problem::{Problem, Retry, reason_of_attempt};
 use super::references::{self, CreateInputs};
 use crate::api::crd::CRD_NAME;
 use crate::api::{
@@ -225,7 +225,11 @@ fn hold_from_status(seen: &Observed) -> Option<Hold> {
     if ready.observed_generation != seen.object.metadata.generation {
         return None;
     }
-    let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    // What stands in Ready may be about something else by now, a missing script for example.
+    let reason = reason_of_attempt(attempt.reason.as_deref()?);
+    if reason.as_str() != ready.reason {
+        return None;
+    }
     let until = attempt.signed_at + Retry::of(reason).create_delay(1);
     Some(Hold { until, inputs: seen.inputs.clone(), problem: Problem::new(reason, ready.message.clone()) })
 }

@@ -18,9 +18,10 @@ use super::proof::{Match, judge};
 use super::record::tell;
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
-use super::step::{Readiness, SHORT, Standing, Step};
+use super::step::{SHORT, Standing, Step};
 use super::{Context, Pass, following};
-use crate::api::{PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
+use crate::api::{AttemptState, PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
+use crate::tencent::InstanceState;
 
 /// How soon to try again for a domain that another pass is buying for. Source: our choice.
 const DOMAIN_BUSY: Duration = Duration::from_secs(2);
@@ -35,9 +36,12 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, ui
     // Held until the end of the pass, which waits for the purchase.
     let mut claim: Option<Claim> = None;
     if step == Step::LookUp {
-        claim = context.objects.claim(&seen.object);
-        if claim.is_none() {
-            return Ok(Action::requeue(DOMAIN_BUSY));
+        let may_buy = !seen.deleting() && seen.status.open_attempt().is_none();
+        if may_buy {
+            claim = context.objects.claim(&seen.object);
+            if claim.is_none() {
+                return Ok(Action::requeue(DOMAIN_BUSY));
+            }
         }
         look(context, &mut seen).await;
         step = decide(&seen, context.clock.now());
@@ -87,17 +91,29 @@ async fn look(context: &Context, seen: &mut Observed) {
 }
 
 /// Tells once that a person's answer is not used, because it speaks of nothing that waits for one. It is then not acted on later either:
-/// what a person said of one situation must not buy something in another.
+/// what a person said of one situation must not buy something in another. Taking the annotation away and giving it again is a new answer.
 async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
-    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else { return };
-    if seen.recollection.last_answer.as_deref() == Some(answer) || waits(seen, step) {
+    let known = &seen.recollection;
+    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else {
+        if known.last_answer.is_some() {
+            context.memory.update(seen.uid(), |known| (known.last_answer, known.last_answer_ignored) = (None, false));
+        }
+        return;
+    };
+    if known.last_answer.as_deref() == Some(answer) || !seen.has_finalizer() || seen.paused() || waits(seen) {
         return;
     }
-    let used = matches!(step, Step::CloseAttempt { .. } | Step::Adopt { .. } | Step::StartOver);
+    let held = seen.status.open_attempt().is_some_and(|attempt| attempt.state == AttemptState::Held);
+    let used = match step {
+        Step::CloseAttempt { .. } => held,
+        Step::Adopt { id } => resolve::answer(seen) == Some(Verb::Adopt(id.clone())),
+        Step::StartOver => true,
+        _ => false,
+    };
     if !used {
         let note = format!(
             "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored, now and later: it names no attempt that waits for a person and no \
-             machine that was found. When a person is asked, the message of the condition Ready holds the command."
+             machine that was found. When a person is asked, the message of the condition Ready holds the command; take this one away first."
         );
         context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
     }
@@ -107,15 +123,17 @@ async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
     });
 }
 
-/// Whether the answer is right and only its moment has not come: the machine is not proven gone yet, or a lookup failed.
-fn waits(seen: &Observed, step: &Step) -> bool {
-    let Step::Report(report) = step else { return false };
-    let dead = matches!(report.reason, Reason::InstanceFailed | Reason::ExternallyDeleted);
+/// Whether the answer names the right thing and only its moment has not come: a machine that is not proven gone or not listed yet, or an
+/// attempt that is given up while it is still searched for. Only `retry` spends money on the spot, so it never waits.
+fn waits(seen: &Observed) -> bool {
+    let running = matches!(&seen.listing, Some(Ok(listing)) if listing.values().any(|one| one.instance_state == InstanceState::Running));
+    let open = seen.status.open_attempt();
     match resolve::answer(seen) {
-        Some(Verb::Recreate(_)) => {
-            following::is_asked_to_start_over(seen) && (dead || report.ready == Readiness::AsBefore)
+        Some(Verb::Recreate(_)) => following::is_asked_to_start_over(seen) && !running,
+        Some(Verb::Adopt(id)) => {
+            open.is_some() && !seen.lookup.as_ref().is_some_and(|look| look.as_ref().is_ok_and(|found| found.has(&id)))
         }
-        Some(Verb::Adopt(_)) => seen.status.open_attempt().is_some() && matches!(seen.lookup, Some(Err(_))),
-        _ => false,
+        Some(Verb::Abandon(id)) => open.is_some_and(|attempt| attempt.id == id && attempt.state != AttemptState::Held),
+        Some(Verb::Retry(_)) | None => false,
     }
 }

@@ -128,6 +128,9 @@ impl Problem {
             CallError::Refused { error, .. } => {
                 format!("{}. {}.{}", refusal(error), advice(reason, &error.code), request_id(error))
             }
+            CallError::RateLimited { .. } => {
+                "it has to wait, to stay within the cloud's rate limits. It is tried again by itself.".to_owned()
+            }
             other => format!("{other}. It is tried again by itself."),
         };
         Self::new(
@@ -222,6 +225,11 @@ fn reason_of(action: Action, code: &str) -> Reason {
             _ => Reason::InvalidSpec,
         },
     }
+}
+
+/// The reason that a refused create was given, from the word that its attempt keeps.
+pub fn reason_of_attempt(word: &str) -> Reason {
+    if word == "NotSent" { Reason::CloudUnavailable } else { reason_of(Action::CreatePaiInstance, word) }
 }
 
 /// What to do about it.

@@ -70,6 +70,7 @@ pub async fn terminate(
             let now = context.clock.now();
             context.memory.update(seen.uid(), |known| {
                 known.terminated_at.insert(id.to_owned(), now);
+                known.refused_termination = None;
             });
             Ok(Outcome::Again(Duration::from_secs(1)))
         }
@@ -105,8 +106,11 @@ async fn write_down(
         }
     }
     let text = format!("The termination of {id} is asked for.");
-    let report = Report::progressing(Reason::Deleting, text, FRESH);
-    record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
+    // A repeated call says nothing new: what stood in its way stays in the condition until it is out of the way.
+    if seen.recollection.refused_termination.is_none() {
+        let report = Report::progressing(Reason::Deleting, text, FRESH);
+        record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
+    }
     if status == seen.status {
         return Ok(seen.object.clone());
     }
@@ -138,7 +142,9 @@ async fn refused(
     record::apply(&report, &mut status, written.metadata.generation, context.clock.now());
     let hold = Hold { until: context.clock.now() + next, inputs: seen.inputs.clone(), problem };
     context.memory.update(seen.uid(), |known| known.refused_termination = Some(hold));
-    record::write(context, api, &written, status).await?;
+    if written.status.as_ref() != Some(&status) {
+        record::write(context, api, &written, status).await?;
+    }
     Ok(Outcome::Again(next.min(Duration::from_secs(60))))
 }
 

@@ -126,8 +126,9 @@ fn a_lost_status_is_looked_up_before_the_object_goes() {
     assert_eq!(lost().with(|seen| seen.lookup = None).decide(), Step::LookUp);
     assert_eq!(lost().looked_up(one_found(true)).decide(), Step::Adopt { id: "ins-1".to_owned() });
     assert_eq!(lost().decide(), release);
-    let failed = Some(Err(Problem::new(Reason::CloudUnavailable, "why")));
-    assert_eq!(lost().with(|seen| seen.lookup = failed).decide(), release, "never served: not held by a bad key");
+    let failed = |reason| lost().with(|seen| seen.lookup = Some(Err(Problem::new(reason, "why")))).decide();
+    assert_eq!(failed(Reason::CredentialsInvalid), release, "never served: not held by a bad key");
+    assert!(matches!(failed(Reason::CloudUnavailable), Step::Report(_)), "one failed look proves nothing");
     let user_named = lost().with(|seen| seen.object.spec.instance_name = Some("default-web-u".to_owned()));
     assert_eq!(user_named.looked_up(one_found(true)).decide(), release, "a user's name proves nothing");
 }
