@@ -89,7 +89,7 @@ async fn write_finalizers(api: &Api<PaiInstance>, object: &PaiInstance, finalize
     }
 }
 
-/// Moves an attempt that is `Sending` to where it belongs; the next pass reports on it.
+/// Moves the open attempt to where it belongs; the next pass reports on it.
 async fn close_attempt(
     context: &Context,
     api: &Api<PaiInstance>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::memory::Ownership;
+use super::memory::{Hold, Ownership};
 use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
@@ -96,14 +96,17 @@ fn creation(seen: &Observed, now: Timestamp) -> Step {
     if let Some(Err(problem)) = &seen.create_inputs {
         return Step::Report(Report::problem(problem, Duration::from_mins(1)));
     }
-    if let Some(hold) = &seen.recollection.hold
-        && hold.inputs == seen.inputs
-        && now < hold.until
-    {
-        let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
-        return Step::Report(Report::problem(&hold.problem, left.min(Duration::from_secs(60))));
+    if let Some(step) = waits_for_a_change(seen.recollection.hold.as_ref(), seen, now) {
+        return step;
     }
     looked_up(seen, now)
+}
+
+/// The step while a refusal is left alone: what stood in the way is told, until its time has come or something about it changed.
+pub fn waits_for_a_change(hold: Option<&Hold>, seen: &Observed, now: Timestamp) -> Option<Step> {
+    let hold = hold.filter(|hold| hold.inputs == seen.inputs && now < hold.until)?;
+    let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
+    Some(Step::Report(Report::problem(&hold.problem, left.min(Duration::from_secs(60)))))
 }
 
 /// How old a lookup may be when the intent is written, from before its first request. Source: reliability step 6.

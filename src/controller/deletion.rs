@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::decide::waits_for_a_change;
 use super::following::{FRESH, View, view};
 use super::name::instance_name;
 use super::observe::Observed;
@@ -50,12 +51,8 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
     if let Some(Err(problem)) = &seen.listing {
         return Step::Report(blocked(seen, problem));
     }
-    if let Some(hold) = &seen.recollection.refused_termination
-        && hold.inputs == seen.inputs
-        && now < hold.until
-    {
-        let left = Duration::try_from(hold.until - now).unwrap_or(Duration::ZERO);
-        return Step::Report(Report::problem(&hold.problem, left.min(Duration::from_secs(60))));
+    if let Some(step) = waits_for_a_change(seen.recollection.refused_termination.as_ref(), seen, now) {
+        return step;
     }
     let mut any_recycled = false;
     for id in &seen.status.instance_ids {

@@ -10,8 +10,9 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::Context;
-use super::paging::{PAGE, Paging};
+use super::paging::Paging;
 use super::problem::Problem;
+use crate::tencent::cvm::MAX_PAGE;
 use crate::tencent::{Account, Action, CallError, DescribeInstances, DescribePaiInstances, Instance};
 
 /// What a complete lookup found.
@@ -110,8 +111,11 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
     let mut cloud_time = None;
     let mut paging = Paging::default();
     while let Some(offset) = paging.next_offset() {
-        let request =
-            DescribePaiInstances { offset: Some(offset), limit: Some(PAGE as u64), ..DescribePaiInstances::default() };
+        let request = DescribePaiInstances {
+            offset: Some(offset),
+            limit: Some(MAX_PAGE as u64),
+            ..DescribePaiInstances::default()
+        };
         match context.cloud.describe_pai_instances(account, &request, context.clock.now()).await {
             Ok(reply) => {
                 cloud_time = cloud_time.or(reply.cloud_time);

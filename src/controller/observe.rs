@@ -15,10 +15,8 @@ use crate::api::crd::CRD_NAME;
 use crate::api::{
     AttemptState, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus, RECONCILE_REQUESTED_ANNOTATION, Reason,
 };
+use crate::tencent::cvm::MAX_PAGE;
 use crate::tencent::{Account, Action, DescribeInstances, Instance, InstanceId, Region};
-
-/// Most ids in one DescribeInstances call. Source: CVM API.
-const IDS_PER_CALL: usize = 100;
 
 /// Everything a decision may need, as it was at one moment.
 #[derive(Debug)]
@@ -156,7 +154,7 @@ async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), O
 
 async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap<String, Instance>, Problem> {
     let account = seen.account.as_ref().map_err(Clone::clone)?;
-    let ids = seen.status.instance_ids.iter().take(IDS_PER_CALL).map(InstanceId::new).collect();
+    let ids = seen.status.instance_ids.iter().take(MAX_PAGE).map(InstanceId::new).collect();
     let request = DescribeInstances::by_ids(ids);
     let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await;
     match reply {

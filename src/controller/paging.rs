@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::tencent::CallError;
-
-/// Entries in a full page. Source: API (most for both listings).
-pub const PAGE: usize = 100;
+use crate::tencent::cvm::MAX_PAGE;
 
 /// How far the next page begins after the last: one less than a page, so that pages overlap by one entry and a shift between two
 /// requests shows. Source: reliability step 5.
@@ -45,7 +43,7 @@ impl<T> Paging<T> {
         if self.last_id.is_some() && items.first().map(|(id, _)| id) != self.last_id.as_ref() {
             return Err(incomplete("the pages of a listing shifted while it was read"));
         }
-        let full = items.len() >= PAGE;
+        let full = items.len() >= MAX_PAGE;
         self.last_id = items.last().map(|(id, _)| id.clone());
         self.entries.extend(items);
         self.page += 1;
@@ -79,7 +77,7 @@ mod tests {
         let mut paging = Paging::default();
         while let Some(offset) = paging.next_offset() {
             let skip = usize::try_from(offset).unwrap() + if offset > 0 { shift } else { 0 };
-            let page = (0..count).skip(skip).take(PAGE).map(|n| (n.to_string(), n)).collect();
+            let page = (0..count).skip(skip).take(MAX_PAGE).map(|n| (n.to_string(), n)).collect();
             paging.take(total, page)?;
         }
         Ok(paging.entries().len())

@@ -1,7 +1,5 @@
 //! What a create sends beyond the spec: the start script and the password, from their references. Reads by `get` alone.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +8,7 @@ use super::Context;
 use super::observe::Observe;
 use super::problem::Problem;
 use crate::api::{KeyRef, PaiInstance, Reason};
+use crate::tencent::CreatePaiInstance;
 
 /// Longest start script before base64, in bytes. Source: the vendor's SDK for UserData; the page states none.
 pub const SCRIPT_LIMIT: usize = 16 * 1024;
@@ -116,7 +115,7 @@ fn encoded_script(text: &SecretString) -> Result<SecretString, Problem> {
             ),
         ));
     }
-    Ok(SecretString::from(STANDARD.encode(text.expose_secret())))
+    Ok(CreatePaiInstance::encode_script(text.expose_secret()))
 }
 
 /// A password as it is sent. A line break at its end is a slip of `echo`, and nobody could type it at a login.
