@@ -35,7 +35,9 @@ fn prune_below(value: &mut Value, schema: &Value) {
         }
         Value::Array(items) => {
             let Some(schema) = schema.get("items") else { return };
-            items.iter_mut().for_each(|item| prune_below(item, schema));
+            for item in items {
+                prune_below(item, schema);
+            }
         }
         _ => {}
     }
@@ -58,7 +60,9 @@ pub(crate) fn default(value: &mut Value, schema: &Value) {
         }
         Value::Array(items) => {
             let Some(schema) = schema.get("items") else { return };
-            items.iter_mut().for_each(|item| default(item, schema));
+            for item in items {
+                default(item, schema);
+            }
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! Watches: what a client that follows a collection is sent.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;
 use crate::request::{Request, Target};
@@ -99,5 +99,8 @@ impl ApiServer {
 }
 
 fn event(word: &str, object: Value) -> Value {
-    json!({"type": word, "object": object})
+    let mut event = Map::new();
+    event.insert("type".to_owned(), word.into());
+    event.insert("object".to_owned(), object);
+    Value::Object(event)
 }
