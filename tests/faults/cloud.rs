@@ -1,0 +1,93 @@
+//! The way to the cloud: the product's transport on the stand-in cloud's core.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use pai_operator::tencent::{HttpRequest, HttpResponse, Sent, Transport, TransportFailure};
+use tencentcloud_simulator::{Delivery, Handling, HttpRequest as CloudRequest};
+use tokio::time::{sleep, timeout};
+
+use crate::faults::Call;
+use crate::process::{Lost, Process};
+use crate::world::World;
+
+const ONE_WAY: Duration = Duration::from_millis(20);
+
+/// The transport of one process.
+pub struct Wire(pub Arc<Process>);
+
+impl Transport for Wire {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpResponse, TransportFailure>> {
+        let process = Arc::clone(&self.0);
+        async move {
+            let deadline = request.deadline;
+            match timeout(deadline, exchange(process, request)).await {
+                Ok(result) => result,
+                Err(_) => Err(failure(Sent::Maybe, "the cloud did not answer in time")),
+            }
+        }
+        .boxed()
+    }
+}
+
+async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpResponse, TransportFailure> {
+    let request = CloudRequest {
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        query: String::new(),
+        headers: request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())).collect(),
+        body: request.body.to_vec(),
+    };
+    let call = Call::Cloud { action: request.header("x-tc-action").unwrap_or_default().to_owned() };
+    let serve = move |world: &World| world.serve_cloud(&request);
+    // A refusal by HTTP status stands for a gateway in front of the cloud.
+    let refuse = |reply: kube_apiserver_model::Reply| Handling {
+        response: tencentcloud_simulator::HttpResponse { status: reply.status, headers: Vec::new(), body: Vec::new() },
+        latency: Duration::ZERO,
+        delivery: Delivery::Send,
+    };
+    let handling = process.call(call, ONE_WAY, serve, refuse).await.map_err(|lost| match lost {
+        Lost::NotSent => failure(Sent::No, "no connection"),
+        Lost::Broken => failure(Sent::Maybe, "the connection broke"),
+    })?;
+    let response = HttpResponse {
+        status: handling.response.status,
+        date: date(&handling),
+        body: Bytes::from(handling.response.body),
+    };
+    match handling.delivery {
+        Delivery::Send => Ok(response),
+        Delivery::Close => Err(failure(Sent::Maybe, "the connection was closed")),
+        Delivery::Truncate(_) => Err(failure(Sent::Maybe, "the answer was cut off")),
+        Delivery::CloseAfter(wait) => {
+            sleep(wait).await;
+            Err(failure(Sent::Maybe, "the connection was closed"))
+        }
+        Delivery::SendAfter(wait) | Delivery::Drip(wait) => {
+            sleep(wait).await;
+            Ok(response)
+        }
+    }
+}
+
+fn date(handling: &Handling) -> Option<Timestamp> {
+    let (_, text) = handling.response.headers.iter().find(|(name, _)| name == "Date")?;
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp())
+}
+
+fn failure(sent: Sent, reason: &str) -> TransportFailure {
+    TransportFailure { sent, reason: reason.to_owned() }
+}
+
+impl World {
+    fn serve_cloud(&self, request: &CloudRequest) -> Handling {
+        let now = self.now();
+        let handling = self.state().cloud.handle(request, now);
+        self.audit();
+        handling
+    }
+}

@@ -1,0 +1,93 @@
+//! What must hold, measured in the cloud and in the API server, never in the operator.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::person::{Ready, attempt_state, ids, is_stalled};
+use crate::world::World;
+
+/// Why the world is not at rest; `None` if it is: every object is ready or waits for a person, none is going.
+pub fn unrest(world: &World) -> Option<String> {
+    world.objects().iter().find_map(|object| {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let ready = Ready::of(object);
+        let generation = object.pointer("/metadata/generation");
+        let why = if object.pointer("/metadata/deletionTimestamp").is_some() {
+            "is being deleted".to_owned()
+        } else if object.pointer("/status/observedGeneration") != generation {
+            "was not looked at since its last edit".to_owned()
+        } else if ready.status || is_stalled(object) {
+            return None;
+        } else {
+            format!("is not ready: {} {}", ready.reason, ready.message)
+        };
+        Some(format!("{name} {why}"))
+    })
+}
+
+/// O2 and O3 at rest: the billed machines are exactly those in the status of an object, each in one. `excused` are ids that a person
+/// or a policy left running.
+pub fn machines_and_objects_agree(world: &World, excused: &BTreeSet<String>) -> Result<(), String> {
+    let mut claimed = BTreeSet::new();
+    for object in world.objects() {
+        for id in ids(&object) {
+            if !claimed.insert(id.clone()) {
+                return Err(format!("{id} stands in two objects"));
+            }
+        }
+    }
+    let billed: BTreeSet<String> = {
+        let state = world.state();
+        state.cloud.instances().filter(|instance| instance.billed()).map(|instance| instance.id.clone()).collect()
+    };
+    if let Some(leak) = billed.difference(&claimed).find(|id| !excused.contains(*id)) {
+        return Err(format!("{leak} is billed and no object has it"));
+    }
+    for object in world.objects() {
+        let ready = Ready::of(&object);
+        if ready.status && ids(&object).iter().any(|id| !billed.contains(id)) {
+            return Err(format!("an object is ready and its machine is gone: {object}"));
+        }
+        if ready.status && ids(&object).is_empty() {
+            return Err(format!("an object is ready without a machine: {object}"));
+        }
+    }
+    Ok(())
+}
+
+/// O1: no domain ever had more than one machine.
+pub fn no_duplicates(world: &World) -> Result<(), String> {
+    world.audit();
+    let state = world.state();
+    match state.most.iter().find(|(_, most)| **most > 1) {
+        Some((domain, most)) => Err(format!("{domain} had {most} machines at once")),
+        None => Ok(()),
+    }
+}
+
+/// O7 and O8: no secret anywhere, no panic.
+pub fn nothing_shown_nothing_broken(world: &World) -> Result<(), String> {
+    let state = world.state();
+    if let Some(leak) = state.leaked.first() {
+        return Err(format!("a secret shows: {leak}"));
+    }
+    match crate::run::panics() {
+        0 => Ok(()),
+        count => Err(format!("{count} panics")),
+    }
+}
+
+/// The end state as far as two right runs agree on it: names, reasons, attempt states and how many machines.
+pub fn end_state(world: &World) -> Vec<String> {
+    let describe = |object: &Value| {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let ready = Ready::of(object);
+        let ids = ids(object).len();
+        format!("{name} ready={} {} {} ids={ids}", ready.status, ready.reason, attempt_state(object))
+    };
+    let mut lines: Vec<String> = world.objects().iter().map(describe).collect();
+    let counts = world.state().cloud.state();
+    lines.push(counts.get("history").cloned().unwrap_or_default().to_string());
+    lines
+}

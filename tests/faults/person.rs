@@ -1,0 +1,170 @@
+//! What people do: apply, edit and delete objects, give answers, and look after Secrets. Talks to the model as kubectl does.
+
+use serde_json::{Value, json};
+
+use crate::world::{GROUP, PLURAL, World};
+
+pub const SECRET: &str = "tencentcloud-credentials";
+pub const SECRET_ID: &str = "AKIDsimulated";
+pub const SECRET_KEY: &str = "planted-secret-key";
+/// A second pair of keys of the same account.
+pub const OTHER_ID: &str = "AKIDrotated";
+pub const NAMESPACE: &str = "default";
+
+/// The objects' path.
+pub fn path(name: &str) -> String {
+    format!("/apis/{GROUP}/v1alpha1/namespaces/{NAMESPACE}/{PLURAL}/{name}")
+}
+
+/// The domain that the object of this name has unless a test says otherwise.
+pub fn domain(name: &str) -> String {
+    format!("{name}.pai.tcloudbase.com")
+}
+
+/// An object as a person writes it.
+pub fn object(name: &str, spec: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "PaiInstance",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "region": "ap-guangzhou",
+            "credentialsRef": {"name": SECRET},
+            "domainName": domain(name),
+            "internetAccessible": {"internetChargeType": "TRAFFIC_POSTPAID_BY_HOUR", "internetMaxBandwidthOut": 10, "publicIpAssigned": true},
+            "instanceTypes": ["S4.SMALL2"],
+        },
+    });
+    if let (Some(fields), Some(more)) = (object["spec"].as_object_mut(), spec.as_object()) {
+        fields.extend(more.clone());
+    }
+    object
+}
+
+impl World {
+    /// Puts the credentials there.
+    pub fn write_secret(&self, id: &str) {
+        self.write_secret_with(id, SECRET_KEY);
+    }
+
+    pub fn write_secret_with(&self, id: &str, key: &str) {
+        let encode = |text: &str| pai_base64(text);
+        let data = json!({"secretId": encode(id), "secretKey": encode(key)});
+        self.put_core("secrets", SECRET, &json!({"data": data}));
+    }
+
+    /// Makes or replaces a Secret or ConfigMap.
+    pub fn put_core(&self, plural: &str, name: &str, fields: &Value) {
+        let mut object = json!({"metadata": {"name": name, "namespace": NAMESPACE}});
+        if let (Some(target), Some(fields)) = (object.as_object_mut(), fields.as_object()) {
+            target.extend(fields.clone());
+        }
+        let collection = format!("/api/v1/namespaces/{NAMESPACE}/{plural}");
+        if self.try_ask("POST", &collection, object).status == 409 {
+            self.ask("PATCH", &format!("{collection}/{name}"), fields.clone());
+        }
+    }
+
+    pub fn delete_core(&self, plural: &str, name: &str) {
+        self.try_ask("DELETE", &format!("/api/v1/namespaces/{NAMESPACE}/{plural}/{name}"), Value::Null);
+    }
+
+    pub fn apply(&self, name: &str, spec: &Value) {
+        self.log(|| format!("person applies {name} {spec}"));
+        self.ask("POST", path("").trim_end_matches('/'), object(name, spec));
+    }
+
+    /// Merges a patch into an object; false if the API server refuses it.
+    pub fn patch(&self, name: &str, patch: Value) -> bool {
+        let reply = self.try_ask("PATCH", &path(name), patch.clone());
+        self.log(|| format!("person patches {name} {patch}: {}", reply.status));
+        reply.status < 300
+    }
+
+    pub fn annotate(&self, name: &str, key: &str, value: &Value) {
+        self.patch(name, json!({"metadata": {"annotations": {format!("{GROUP}/{key}"): value}}}));
+    }
+
+    pub fn delete(&self, name: &str) {
+        let reply = self.try_ask("DELETE", &path(name), Value::Null);
+        self.log(|| format!("person deletes {name}: {}", reply.status));
+    }
+
+    /// The object, if it is there.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.state().api.peek(GROUP, PLURAL, NAMESPACE, name).cloned()
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> Vec<Value> {
+        self.state().api.all(GROUP, PLURAL).into_iter().cloned().collect()
+    }
+
+    /// Follows the command that the condition Ready holds for this verb, as a person would who copies it. False if there is none.
+    pub fn obey(&self, object: &Value, verb: &str, id: Option<&str>) -> bool {
+        let message = Ready::of(object).message;
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        if !message.contains(&format!("kubectl annotate pai {name} -n {NAMESPACE} --overwrite {GROUP}/resolve-create="))
+        {
+            return false;
+        }
+        let Some(answer) = answer_in(&message, verb, id) else { return false };
+        self.annotate(name, "resolve-create", &Value::Null);
+        self.annotate(name, "resolve-create", &answer.into());
+        true
+    }
+}
+
+/// The answer with this verb that a message offers.
+fn answer_in(message: &str, verb: &str, id: Option<&str>) -> Option<String> {
+    let from = message.find(&format!("{verb}:"))?;
+    let rest = message.get(from..)?;
+    let end = rest.find(|c: char| c.is_whitespace() || c == ')' || c == ',').unwrap_or(rest.len());
+    let offered = rest.get(..end)?.trim_end_matches('.');
+    Some(match id {
+        Some(id) if offered.contains('<') => format!("{verb}:{id}"),
+        _ => offered.to_owned(),
+    })
+}
+
+/// The condition Ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    pub status: bool,
+    pub reason: String,
+    pub message: String,
+}
+
+impl Ready {
+    pub fn of(object: &Value) -> Self {
+        let Some(found) = condition(object, "Ready") else { return Self::default() };
+        let text = |field: &str| found.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { status: text("status") == "True", reason: text("reason"), message: text("message") }
+    }
+}
+
+/// A condition of an object.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let all = object.pointer("/status/conditions").and_then(Value::as_array)?;
+    all.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+}
+
+/// Whether a person must act.
+pub fn is_stalled(object: &Value) -> bool {
+    condition(object, "Stalled").is_some()
+}
+
+/// The ids in the status.
+pub fn ids(object: &Value) -> Vec<String> {
+    let ids = object.pointer("/status/instanceIds").and_then(Value::as_array);
+    ids.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The state of the create attempt, empty without one.
+pub fn attempt_state(object: &Value) -> &str {
+    object.pointer("/status/createAttempt/state").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn pai_base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}

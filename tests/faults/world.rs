@@ -1,0 +1,209 @@
+//! The world outside of the operator: API server, cloud, network and time, in one place that outlives every process under test.
+//!
+//! Everything runs on one thread and tokio's paused clock. A request is a task of its own, so that a client that drops its future, or
+//! dies, takes nothing back that is already on its way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube_apiserver_model::{Answer, ApiServer, Reply, Request};
+use serde_json::Value;
+use tencentcloud_simulator::Cloud;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::faults::{Call, Faults, Trouble};
+
+/// The wall clock of cloud and API server at the start of every run.
+pub const START: i64 = 1_800_000_000;
+
+/// Group and plural of our objects.
+pub const GROUP: &str = "pai.tencentcloud.io";
+pub const PLURAL: &str = "paiinstances";
+
+/// More calls than any run of ours makes: a loop without a pause would go on for ever in no time.
+const MOST_CALLS: u64 = 400_000;
+
+/// How often each kind of trouble really came about: a run that ends right by luck is no proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Processes killed.
+    pub crashes: u64,
+    /// Processes killed between the intent and the persisted outcome.
+    pub critical_crashes: u64,
+    /// Writes that the API server carried out and whose answer was lost.
+    pub lost_writes: u64,
+    /// Attempts whose outcome was unknown.
+    pub unknown: u64,
+    /// Attempts that a person was asked about.
+    pub held: u64,
+    /// Conflicts.
+    pub conflicts: u64,
+}
+
+/// What may be looked at and changed under the lock.
+pub struct State {
+    /// The API server.
+    pub api: ApiServer,
+    /// The cloud.
+    pub cloud: Cloud,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What came about.
+    pub seen: Seen,
+    /// Most machines that were ever billed at once for one requested domain.
+    pub most: BTreeMap<String, usize>,
+    /// The domain that each machine was bought for, which it may never have got.
+    pub bought_for: BTreeMap<String, String>,
+    /// What happened, one line each, for a replay to be read.
+    pub log: Vec<String>,
+    /// Calls so far by anybody under test.
+    pub calls: u64,
+    /// Writes of PaiInstances by anybody under test that changed something.
+    pub writes: u64,
+    /// Where a secret showed: in an Event, a status or a log line.
+    pub leaked: Vec<String>,
+}
+
+/// The world. Shared by all who act in it.
+pub struct World {
+    state: Mutex<State>,
+    origin: Instant,
+    changed: watch::Sender<u64>,
+}
+
+impl World {
+    pub fn new(api: ApiServer, cloud: Cloud) -> Arc<Self> {
+        let state = State {
+            api,
+            cloud,
+            faults: Faults::default(),
+            seen: Seen::default(),
+            most: BTreeMap::new(),
+            bought_for: BTreeMap::new(),
+            log: Vec::new(),
+            calls: 0,
+            writes: 0,
+            leaked: Vec::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), origin: Instant::now(), changed: watch::channel(0).0 })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The true time, which cloud and API server go by.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_second(START).unwrap() + self.origin.elapsed()
+    }
+
+    /// How long the run has lasted.
+    pub fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Tells of every change of the API server's objects.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub fn wake_watches(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    pub fn log(&self, line: impl FnOnce() -> String) {
+        let at = self.elapsed().as_millis();
+        self.state().log.push(format!("{at:>9} {}", line()));
+    }
+
+    /// Carries out an API request at this moment.
+    pub fn api(&self, request: &Request) -> Answer {
+        let now = self.now();
+        let answer = self.state().api.handle(request, now);
+        if request.method != "GET" {
+            self.wake_watches();
+        }
+        answer
+    }
+
+    /// The same for one that must be answered in one piece and without an error.
+    pub fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+        let Reply { status, body } = self.try_ask(method, path, body);
+        assert!(status < 300, "{method} {path}: {body}");
+        body
+    }
+
+    /// The same where an error may come.
+    pub fn try_ask(&self, method: &str, path: &str, body: Value) -> Reply {
+        match self.api(&Request::new(method, path, body)) {
+            Answer::Reply(reply) => reply,
+            Answer::Watch(_) => panic!("{path} is a watch"),
+        }
+    }
+
+    /// Lets the cloud's own time pass and notes how many machines are billed for each domain now.
+    pub fn audit(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        state.cloud.advance(now);
+        let State { cloud, bought_for, most, .. } = &mut *state;
+        if cloud.instances().any(|instance| !bought_for.contains_key(&instance.id)) {
+            for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
+                let domain = call.parameters.get("DomainName").and_then(Value::as_str).unwrap_or_default();
+                bought_for.extend(call.created.iter().map(|id| (id.clone(), domain.to_owned())));
+            }
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for instance in cloud.instances().filter(|instance| instance.billed()) {
+            let domain = bought_for.get(&instance.id).map_or("", String::as_str);
+            *counts.entry(domain).or_default() += 1;
+        }
+        for (domain, count) in counts {
+            let most = most.entry(domain.to_owned()).or_default();
+            *most = (*most).max(count);
+        }
+    }
+}
+
+/// What must never show anywhere: values of Secrets.
+pub const SECRETS: [&str; 4] = ["planted-secret-key", "planted-token", "Planted@Pass1", "planted script"];
+
+/// Notes it if a text that people can see holds a secret, as it is or in base64.
+pub fn look_for_secrets(text: &str, place: &str, leaked: &mut Vec<String>) {
+    // The last is the script in base64, from a boundary of three bytes on.
+    for secret in SECRETS.into_iter().chain(["cGxhbnRlZCBzY3JpcHQ"]) {
+        if text.contains(secret) {
+            leaked.push(format!("{secret} in {place}"));
+        }
+    }
+}
+
+impl World {
+    /// Counts a call, and says what becomes of it.
+    pub fn next_trouble(&self, call: &Call) -> (u64, Option<Trouble>) {
+        let mut state = self.state();
+        let nth = state.calls;
+        state.calls += 1;
+        assert!(nth < MOST_CALLS, "a hot loop: {nth} calls");
+        (nth, state.faults.next(nth, call))
+    }
+
+    pub fn api_is_down(&self) -> bool {
+        self.elapsed() < self.state().faults.api_down_until
+    }
+
+    /// Counts a death, and whether it came while an attempt was open.
+    pub fn note_crash(&self) {
+        let mut state = self.state();
+        state.seen.crashes += 1;
+        let open = state
+            .api
+            .all(GROUP, PLURAL)
+            .into_iter()
+            .any(|object| object.pointer("/status/createAttempt/state").and_then(Value::as_str) == Some("Sending"));
+        state.seen.critical_crashes += u64::from(open);
+    }
+}
