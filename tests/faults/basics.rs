@@ -12,7 +12,7 @@ fn life(seed: u64) -> Vec<String> {
     run(seed, |world| async move {
         let _slot = keep_running(&world, "operator", Options::default(), Duration::from_secs(1));
         world.apply("web", &plain());
-        rest(&world, Duration::from_mins(5), |_| {}).await.unwrap();
+        rest(&world, Duration::from_mins(5), |_| false).await.unwrap();
         fixed_point(&world, Duration::from_mins(30)).await.unwrap();
         oracle::machines_and_objects_agree(&world, &BTreeSet::new()).unwrap();
         assert_eq!(
@@ -20,7 +20,7 @@ fn life(seed: u64) -> Vec<String> {
             ["web ready=true Available Created ids=1", r#"{"created":1,"launchFailed":0,"terminated":0}"#]
         );
         world.delete("web");
-        rest(&world, Duration::from_mins(5), |_| {}).await.unwrap();
+        rest(&world, Duration::from_mins(5), |_| false).await.unwrap();
         assert_eq!(oracle::end_state(&world), [r#"{"created":1,"launchFailed":0,"terminated":1}"#]);
         oracle::no_duplicates(&world).unwrap();
         oracle::nothing_shown_nothing_broken(&world).unwrap();

@@ -18,3 +18,5 @@ mod run;
 mod world;
 
 mod basics;
+mod crash_points;
+mod scenario;

@@ -13,10 +13,12 @@ pub fn unrest(world: &World) -> Option<String> {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let ready = Ready::of(object);
         let generation = object.pointer("/metadata/generation");
-        let why = if object.pointer("/metadata/deletionTimestamp").is_some() {
+        let why = if object.pointer("/metadata/deletionTimestamp").is_some() && !is_stalled(object) {
             "is being deleted".to_owned()
         } else if object.pointer("/status/observedGeneration") != generation {
             "was not looked at since its last edit".to_owned()
+        } else if ready.status && !ids(object).iter().all(|id| is_running(world, id)) {
+            "is ready and its machine does not run".to_owned()
         } else if ready.status || is_stalled(object) {
             return None;
         } else {
@@ -24,6 +26,10 @@ pub fn unrest(world: &World) -> Option<String> {
         };
         Some(format!("{name} {why}"))
     })
+}
+
+fn is_running(world: &World, id: &str) -> bool {
+    world.state().cloud.instance(id).is_some_and(|instance| instance.state == "RUNNING")
 }
 
 /// O2 and O3 at rest: the billed machines are exactly those in the status of an object, each in one. `excused` are ids that a person
@@ -39,7 +45,9 @@ pub fn machines_and_objects_agree(world: &World, excused: &BTreeSet<String>) -> 
     }
     let billed: BTreeSet<String> = {
         let state = world.state();
-        state.cloud.instances().filter(|instance| instance.billed()).map(|instance| instance.id.clone()).collect()
+        // A returned prepaid machine lies in the recycle bin until somebody renews or destroys it: that is its end.
+        let kept = state.cloud.instances().filter(|instance| instance.billed() && instance.state != "SHUTDOWN");
+        kept.map(|instance| instance.id.clone()).collect()
     };
     if let Some(leak) = billed.difference(&claimed).find(|id| !excused.contains(*id)) {
         return Err(format!("{leak} is billed and no object has it"));

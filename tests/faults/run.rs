@@ -109,18 +109,21 @@ impl Write for LogOracle {
     }
 }
 
-/// Waits until nothing has to happen any more, looking each few seconds, at most `longest`. `helper` is what a person does meanwhile.
-pub async fn rest(world: &Arc<World>, longest: Duration, mut helper: impl FnMut(&World)) -> Result<(), String> {
+/// Waits until nothing has to happen any more, looking each few seconds, at most `longest`. `helper` is what a person does who looks
+/// then; it says whether there was anything to do.
+pub async fn rest(world: &Arc<World>, longest: Duration, mut helper: impl FnMut(&World) -> bool) -> Result<(), String> {
     let end = world.elapsed() + longest;
     loop {
-        helper(world);
         world.audit();
-        let unrest = oracle::unrest(world);
-        match unrest {
+        let unrest = match oracle::unrest(world) {
+            None if helper(world) => "a person has just acted".to_owned(),
             None => return Ok(()),
-            Some(why) if world.elapsed() >= end => return Err(why),
-            Some(_) => tokio::time::sleep(Duration::from_secs(5)).await,
+            Some(why) => why,
+        };
+        if world.elapsed() >= end {
+            return Err(format!("not at rest: {unrest}"));
         }
+        tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }
 

@@ -1,0 +1,137 @@
+//! Every crash point of every scenario: the process dies before, during and after each call it makes, is started again, and the world
+//! must come to the same end as without the crash.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::faults::{Place, Trouble};
+use crate::oracle;
+use crate::process::{Options, keep_running};
+use crate::run::{fixed_point, rest, run};
+use crate::scenario::{self, Scenario};
+
+/// Longest time until rest: the search for a lost create takes a quarter of an hour, three of them in a row may happen.
+const LONGEST: Duration = Duration::from_hours(3);
+
+/// How a process dies at a call.
+fn ways() -> [Trouble; 3] {
+    [Trouble::CrashBefore, Trouble::CrashInFlight(Duration::from_secs(3)), Trouble::CrashAfter]
+}
+
+/// Deaths by the number of the call.
+type Deaths = Vec<(u64, Trouble)>;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct End {
+    state: Vec<String>,
+    calls: u64,
+    log: Vec<String>,
+}
+
+/// Runs a scenario with these deaths. The error is the first oracle that did not hold, with the log.
+fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
+    let deaths = deaths.clone();
+    run(1, move |world| async move {
+        for (nth, trouble) in deaths {
+            world.state().faults.once(Place::Nth(nth), trouble);
+        }
+        (scenario.prepare)(&world);
+        let _slot = keep_running(&world, "operator", Options::default(), Duration::from_secs(1));
+        let mut result = Ok(());
+        for act in scenario.acts {
+            tokio::time::sleep(act.after).await;
+            (act.person)(&world);
+            if act.then_rest {
+                result = result.and(rest(&world, LONGEST, scenario.helper).await);
+            }
+        }
+        let calls = world.state().calls;
+        let excused: BTreeSet<String> = (scenario.excused)(&world).into_iter().collect();
+        let result = result
+            .and_then(|()| oracle::no_duplicates(&world))
+            .and_then(|()| oracle::machines_and_objects_agree(&world, &excused));
+        let result = match result {
+            Ok(()) => fixed_point(&world, Duration::from_mins(20)).await,
+            Err(error) => Err(error),
+        };
+        let result = result.and_then(|()| oracle::nothing_shown_nothing_broken(&world));
+        let state = oracle::end_state(&world);
+        let log = std::mem::take(&mut world.state().log);
+        match result {
+            Ok(()) => Ok(End { state, calls, log }),
+            Err(error) => Err(format!("{error}\n{}", log.join("\n"))),
+        }
+    })
+}
+
+/// The run must end as the one without deaths did.
+fn judge(scenario: Scenario, clean: &End, deaths: &Deaths) -> Result<End, String> {
+    let end = play(scenario, deaths)?;
+    // Where a person acts amid the create, a crash decides whether a machine is bought at all: then only the objects must agree.
+    let amid = scenario.acts.iter().any(|act| !act.after.is_zero());
+    let compared = |end: &End| end.state.len() - usize::from(amid);
+    if end.state.iter().take(compared(&end)).eq(clean.state.iter().take(compared(clean))) {
+        return Ok(end);
+    }
+    Err(format!("it ended as {:#?}\nand not as {:#?}\n{}", end.state, clean.state, end.log.join("\n")))
+}
+
+/// Carries out the jobs on all cores and gives what they found.
+fn on_all_cores<J: Sync, F: Send>(jobs: &[J], work: impl Fn(&J) -> Option<F> + Sync) -> Vec<F> {
+    let next = AtomicUsize::new(0);
+    let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    thread::scope(|scope| {
+        let worker = || {
+            let mut failures = Vec::new();
+            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                failures.extend(work(job));
+            }
+            failures
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+/// The failures in short, and the first of them whole.
+fn conclude(failures: &[(Deaths, String)]) {
+    for (deaths, failure) in failures {
+        println!("FAILED {deaths:?}: {}", failure.lines().take(12).collect::<Vec<_>>().join(" "));
+    }
+    if let Some((deaths, failure)) = failures.first() {
+        panic!("{} failures, the first with {deaths:?}: {failure}", failures.len());
+    }
+}
+
+#[test]
+fn every_single_crash_point() {
+    let mut total = 0;
+    let mut all_failures = Vec::new();
+    for scenario in scenario::all() {
+        let clean = match play(scenario, &Vec::new()) {
+            Ok(clean) => clean,
+            Err(failure) => {
+                all_failures.push((Vec::new(), failure));
+                continue;
+            }
+        };
+        let points: Vec<Deaths> = (0..clean.calls).flat_map(|nth| ways().map(|way| vec![(nth, way)])).collect();
+        let failures = on_all_cores(&points, |deaths| {
+            judge(scenario, &clean, deaths).err().map(|failure| (deaths.clone(), failure))
+        });
+        println!(
+            "{}: {} crash points at {} calls, {} failed",
+            scenario.name,
+            points.len(),
+            clean.calls,
+            failures.len()
+        );
+        total += points.len();
+        all_failures.extend(failures);
+    }
+    conclude(&all_failures);
+    println!("{total} single crash points, O1 to O9 hold");
+}
