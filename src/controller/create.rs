@@ -64,8 +64,7 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     let purchase = Purchase {
         name: seen.object.metadata.name.clone().unwrap_or_default(),
         uid: seen.uid().to_owned(),
-        generation: seen.object.metadata.generation,
-        spec: seen.object.spec.clone(),
+        object: seen.object.clone(),
         inputs: seen.inputs.clone(),
         attempt,
         signed_at,
@@ -130,7 +129,7 @@ async fn write_intent(
         record::apply(
             &Report::progressing(Reason::Provisioning, text, FRESH),
             &mut status,
-            purchase.generation,
+            &purchase.object,
             context.clock.now(),
         );
     }
