@@ -187,6 +187,10 @@ fn answers_of_a_person() {
         let early = uncertain(10).answered(ignored).decide();
         assert!(matches!(early, Step::Report(_)), "{ignored} before it is held: {early:?}");
     }
+    for early in ["retry:a1", "abandon:a1"] {
+        let step = uncertain(10).answered(early).decide();
+        assert!(matches!(step, Step::Report(_)), "{early} is no answer while the cloud is searched: {step:?}");
+    }
     let message = held().report().message;
     assert!(
         message.contains("kubectl annotate pai web -n default --overwrite pai.tencentcloud.io/resolve-create=adopt:"),
