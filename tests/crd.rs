@@ -83,7 +83,7 @@ fn every_list_says_how_it_is_merged() {
         };
         assert_eq!((kind.clone(), keys.clone()), expected, "{path}");
     }
-    assert_eq!(merged.len(), 9, "{merged:?}");
+    assert_eq!(merged.len(), 11, "{merged:?}");
 }
 
 #[test]

@@ -15,7 +15,9 @@ pub use spec::{
     ChargeType, CredentialsRef, DeletionPolicy, InitScript, InstanceChargePrepaid, InternetAccessible, KeyRef,
     LoginSettings, PaiInstance, PaiInstanceSpec, SystemDisk,
 };
-pub use status::{AdoptedBy, AttemptState, CreateAttempt, InstanceStatus, NameOrigin, PaiInstanceStatus};
+pub use status::{
+    AdoptedBy, AttemptState, CreateAttempt, InstanceStatus, LAPSED_LIMIT, LapsedAttempt, NameOrigin, PaiInstanceStatus,
+};
 
 /// API group. Source: our choice, because the product's public name is "PAI" and the vendor's site is tencentcloud.com.
 pub const GROUP: &str = "pai.tencentcloud.io";

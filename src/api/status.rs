@@ -30,6 +30,14 @@ pub struct PaiInstanceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub instances: Vec<InstanceStatus>,
+    /// Attempts of the last day that lapsed: a machine of theirs may still show, and is looked for once an hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub lapsed_attempts: Vec<LapsedAttempt>,
+    /// Ids of machines that a lapsed attempt did buy, beside those of this object. Each is billed until a person terminates it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
+    pub duplicate_instance_ids: Vec<String>,
     /// Management page of the machine, where the cloud names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
@@ -84,6 +92,24 @@ pub struct CreateAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+}
+
+/// Most lapsed attempts that are kept. Source: our choice: three in a row take a person, and each takes a quarter of an hour.
+pub const LAPSED_LIMIT: usize = 8;
+
+/// What is needed to recognise a late machine of an attempt that lapsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LapsedAttempt {
+    /// When its request was signed.
+    #[schemars(with = "String", length(max = 40), extend("format" = "date-time"))]
+    pub signed_at: Timestamp,
+    /// The instance name that was sent.
+    #[schemars(length(max = 60))]
+    pub instance_name: String,
+    /// `Generated` by the operator or given by the `User`.
+    #[schemars(with = "String", length(max = 32))]
+    pub name_origin: NameOrigin,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference to the field
@@ -200,6 +226,10 @@ pub struct InstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub restrict_state: Option<String>,
+    /// The object's domain, once the cloud's list of PAI instances showed the machine with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub domain_name: Option<String>,
     /// How it came to this object, if a person gave it: by its `Domain`, or by its `Name` alone. Unset for a machine that was
     /// created for this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]

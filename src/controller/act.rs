@@ -12,7 +12,7 @@ use super::memory::Recollection;
 use super::observe::Observed;
 use super::record::{self, FIELD_MANAGER, WriteStatus};
 use super::step::{Farewell, Report, Step};
-use super::{Context, adopt, create, terminate};
+use super::{Context, adopt, create, recheck, terminate};
 use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance};
 
 /// What a step came to.
@@ -110,8 +110,11 @@ async fn close_attempt(
         attempt.reason = Some(why.to_owned());
         if attempt.state == AttemptState::Uncertain {
             let report = super::decide::outcome_unknown(attempt, seen.deleting());
-            record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
+            record::apply(&report, &mut status, &seen.object, context.clock.now());
         }
+    }
+    if state == AttemptState::Lapsed {
+        recheck::note_lapsed(&mut status);
     }
     let told = match &state {
         AttemptState::Held => {
@@ -188,5 +191,11 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
             ),
         ),
     };
-    context.events.publish(&seen.object, kind, reason, &note).await;
+    let second = match seen.status.duplicate_instance_ids.join(", ") {
+        ids if ids.is_empty() => ids,
+        ids => format!(
+            " {ids}, which a lapsed create bought as well, is left running and billed: terminate it in the console."
+        ),
+    };
+    context.events.publish(&seen.object, kind, reason, &(note + &second)).await;
 }

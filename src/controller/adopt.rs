@@ -33,7 +33,7 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     record::apply(
         &Report::progressing(Reason::Provisioning, text, FRESH),
         &mut status,
-        seen.object.metadata.generation,
+        &seen.object,
         context.clock.now(),
     );
     record::write(context, api, &seen.object, status).await?;
@@ -66,6 +66,7 @@ fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>
     if let Some(attempt) = status.create_attempt.as_mut().filter(|attempt| attempt.state.is_open()) {
         attempt.state = AttemptState::Created;
     }
+    status.duplicate_instance_ids.retain(|known| known != id);
     if !status.instance_ids.iter().any(|known| known == id) {
         status.instance_ids.push(id.to_owned());
         status.instances.push(InstanceStatus { id: id.to_owned(), adopted_by, ..InstanceStatus::default() });

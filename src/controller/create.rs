@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::Api;
 use tracing::{error, info, warn};
 
@@ -64,8 +65,7 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     let purchase = Purchase {
         name: seen.object.metadata.name.clone().unwrap_or_default(),
         uid: seen.uid().to_owned(),
-        generation: seen.object.metadata.generation,
-        spec: seen.object.spec.clone(),
+        object: seen.object.clone(),
         inputs: seen.inputs.clone(),
         attempt,
         signed_at,
@@ -130,7 +130,7 @@ async fn write_intent(
         record::apply(
             &Report::progressing(Reason::Provisioning, text, FRESH),
             &mut status,
-            purchase.generation,
+            &purchase.object,
             context.clock.now(),
         );
     }
@@ -200,15 +200,21 @@ async fn buy(
     next
 }
 
-/// The last gate before the first byte: both clocks say that the signature is fresh, and leadership outlasts the call's start.
+/// The last gate before the first byte.
 fn gate(context: &Context, purchase: &Purchase) -> Result<(), &'static str> {
     let by_wall = context.clock.now().duration_since(purchase.attempt.signed_at);
-    let wall_fits = !by_wall.is_negative() && by_wall.unsigned_abs() < GATE + Duration::from_secs(1);
-    let monotonic_fits = context.clock.monotonic().duration_since(purchase.signed_at) < GATE;
-    if !(wall_fits && monotonic_fits) {
+    let by_monotonic = context.clock.monotonic().duration_since(purchase.signed_at);
+    may_send(by_wall, by_monotonic, context.leadership.is_lost())
+}
+
+/// Whether both clocks say that the signature is fresh, and leadership is not known to be lost. The monotonic clock may not count a
+/// suspended machine's sleep, and the wall clock may step: only together do they show that nothing held us up.
+fn may_send(by_wall: SignedDuration, by_monotonic: Duration, leadership_lost: bool) -> Result<(), &'static str> {
+    let wall_fits = !by_wall.is_negative() && by_wall.unsigned_abs() < GATE;
+    if !(wall_fits && by_monotonic < GATE) {
         return Err("the operator was held up for more than 10 s between signing and sending");
     }
-    if context.leadership.is_lost() {
+    if leadership_lost {
         return Err("the operator lost its leadership between signing and sending");
     }
     Ok(())
@@ -268,5 +274,26 @@ async fn persist(context: &Context, api: &Api<PaiInstance>, purchase: &Purchase,
         }
         tokio::time::sleep(context.clock.jittered(pause)).await;
         pause = (pause * 2).min(PERSIST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_up_process_sends_nothing() {
+        let rows = [
+            ("at once", 0, 0, false, true),
+            ("just in time", 9_999, 9_999, false, true),
+            ("late by the wall clock: the machine slept", 10_000, 0, false, false),
+            ("late by the monotonic clock: the wall clock stepped back", 0, 10_000, false, false),
+            ("the wall clock stepped back behind the signature", -1, 0, false, false),
+            ("leadership is lost", 0, 0, true, false),
+        ];
+        for (name, wall, monotonic, lost, sent) in rows {
+            let result = may_send(SignedDuration::from_millis(wall), Duration::from_millis(monotonic), lost);
+            assert_eq!(result.is_ok(), sent, "{name}");
+        }
     }
 }

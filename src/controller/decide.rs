@@ -70,6 +70,7 @@ pub fn outcome_unknown(attempt: &CreateAttempt, deleting: bool) -> Report {
         standing: Standing::Retrying,
         synced: Synced::Error,
         next: SLOW,
+        besides: None,
     }
 }
 
@@ -127,6 +128,11 @@ fn looked_up(seen: &Observed, now: Timestamp) -> Step {
         Some(Ok(found)) if now >= found.begun_at + FRESH_FOR => return Step::LookUp,
         Some(Ok(found)) => found,
     };
+    if let Some(Verb::Adopt(id)) = resolve::answer(seen)
+        && found.answers_to(&id, &seen.object.spec.domain_name)
+    {
+        return Step::Adopt { id };
+    }
     let (_, origin) = instance_name(&seen.object);
     match judge(found, &seen.object.spec.domain_name, &origin, None) {
         Match::Nothing => Step::Create,
@@ -135,19 +141,25 @@ fn looked_up(seen: &Observed, now: Timestamp) -> Step {
         Match::Several(ids) => {
             let text = format!(
                 "Several machines have this domain or name ({}): nothing is bought. Each that runs is billed. Terminate what is not \
-                 wanted in the console; it is looked at again every minute.",
-                ids.join(", ")
+                 wanted in the console; it is looked at again every minute. Or say which one it is: {} ({ADOPTED})",
+                ids.join(", "),
+                resolve::command(&seen.object, "adopt:<ins-id>")
             );
             Step::Report(Report::problem(&Problem::new(Reason::AmbiguousInstances, text), Duration::from_secs(60)))
         }
     }
 }
 
+/// What an adoption costs.
+const ADOPTED: &str = "nothing is bought; it costs what it costs already, and stays when the object is deleted";
+
 fn domain_taken(seen: &Observed, id: &str) -> Report {
     let text = format!(
         "The machine {id} of this account has the domain {} already, and nothing shows that it belongs to this object: nothing was bought. \
-         Terminate it in the console, or apply a new object with another domain. It is looked at again every minute.",
-        seen.object.spec.domain_name
+         Terminate it in the console, or apply a new object with another domain. It is looked at again every minute. If it is this \
+         object's: {} ({ADOPTED})",
+        seen.object.spec.domain_name,
+        resolve::command(&seen.object, &format!("adopt:{id}"))
     );
     Report::problem(&Problem::new(Reason::DomainTaken, text), Duration::from_secs(60))
 }

@@ -3,6 +3,7 @@
 mod creation;
 mod deletion;
 mod following;
+mod recheck;
 mod settling;
 
 use std::collections::BTreeMap;

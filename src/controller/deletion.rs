@@ -12,6 +12,7 @@ use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
+use super::remedy;
 use super::step::{Farewell, Report, Standing, Step, Synced};
 use crate::api::{AdoptedBy, DeletionPolicy, NameOrigin, Reason};
 use crate::tencent::{Instance, InstanceState};
@@ -97,7 +98,7 @@ fn nothing_recorded(seen: &Observed) -> Step {
 
 /// Whether the machine stays: because a person says so, or because it was adopted and nobody said that it may be terminated.
 /// One that was adopted by its name alone always stays: a name is no proof.
-fn is_retained(seen: &Observed) -> bool {
+pub fn is_retained(seen: &Observed) -> bool {
     let adopted =
         |by: fn(&AdoptedBy) -> bool| seen.status.instances.iter().filter_map(|known| known.adopted_by.as_ref()).any(by);
     match seen.object.spec.deletion_policy {
@@ -109,12 +110,10 @@ fn is_retained(seen: &Observed) -> bool {
 
 /// The machine cannot be looked at, so it cannot be said to be gone. The message holds the way out.
 fn blocked(seen: &Observed, problem: &Problem) -> Report {
-    let name = seen.object.metadata.name.as_deref().unwrap_or_default();
-    let namespace = seen.object.metadata.namespace.as_deref().unwrap_or_default();
     let text = format!(
-        "{} The deletion waits, and the machine may still be billed. To let the object go and keep the machine: \
-         kubectl patch pai {name} -n {namespace} --type=merge -p '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'",
-        problem.message
+        "{} The deletion waits, and the machine may still be billed. To let the object go and keep the machine: {}",
+        problem.message,
+        remedy::retain(&seen.object)
     );
     let problem = Problem::new(problem.reason, text);
     Report::problem(&problem, Retry::of(problem.reason).look_again().min(Duration::from_secs(15)))

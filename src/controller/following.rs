@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
+use super::recheck::{self, Binding};
 use super::resolve::{self, Verb};
-use super::step::{Readiness, Report, SLOW, Standing, Step, Synced};
+use super::step::{Readiness, Report, SHORT, SLOW, Standing, Step, Synced};
+use super::{deletion, remedy};
 use crate::api::Reason;
 use crate::tencent::{Instance, InstanceState};
 
@@ -73,10 +75,24 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Step {
         }
         report.next = report.next.min(SOON);
     }
+    if recheck::is_due(seen, now) {
+        return Step::LookUp;
+    }
+    if let Some(problem) = recheck::duplicate_found(seen) {
+        report = with(report, problem);
+    }
     if seen.paused() {
         report.synced = Synced::Paused;
     }
     Step::Report(report)
+}
+
+/// The report with something besides for which a person must act: `Ready` stays what the machine deserves.
+fn with(report: Report, problem: Problem) -> Report {
+    if report.standing == Standing::NeedsPerson {
+        return Report { message: format!("{} {}", report.message, problem.message), ..report };
+    }
+    Report { standing: Standing::NeedsPerson, besides: Some(problem), next: report.next.min(SLOW), ..report }
 }
 
 /// Whether every machine is proven gone, so that a new one replaces nothing that is billed and meets no domain that is still taken.
@@ -127,7 +143,7 @@ fn worst(seen: &Observed, now: Timestamp) -> Report {
 
 fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
     match view(seen, id, now) {
-        View::Listed(instance) => of_listed(seen, id, instance),
+        View::Listed(instance) => of_listed(seen, id, instance, now),
         View::NotYet => {
             Report::progressing(Reason::Provisioning, format!("{id} is bought; the cloud does not list it yet."), FRESH)
         }
@@ -158,7 +174,7 @@ fn gone(seen: &Observed, id: &str, what: &str) -> Report {
     Report { synced: Synced::Success, ..Report::problem(&Problem::new(Reason::ExternallyDeleted, text), SLOW) }
 }
 
-fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
+fn of_listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Report {
     let state = instance.instance_state.as_str();
     let settled =
         |reason, message: String| Report { standing: Standing::Settled, ..Report::progressing(reason, message, SLOW) };
@@ -171,7 +187,7 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
         InstanceState::Running
         | InstanceState::EnterServiceLiveMigrate
         | InstanceState::ServiceLiveMigrate
-        | InstanceState::ExitServiceLiveMigrate => running(seen, id, instance),
+        | InstanceState::ExitServiceLiveMigrate => running(seen, id, instance, now),
         InstanceState::Pending | InstanceState::Starting | InstanceState::Rebooting => {
             Report::progressing(Reason::Provisioning, format!("{id} is {state}."), FRESH)
         }
@@ -208,10 +224,23 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance) -> Report {
     }
 }
 
-fn running(seen: &Observed, id: &str, instance: &Instance) -> Report {
+fn running(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Report {
     let address = instance.public_ip_addresses.first();
     if seen.object.spec.internet_accessible.wants_public_address() && address.is_none() {
         return Report::progressing(Reason::Provisioning, format!("{id} runs, but has no public address yet."), FRESH);
+    }
+    match (recheck::binding(seen, id), &seen.lookup) {
+        (Some(Binding::Unbound { .. }), _) if recheck::is_young(seen, instance, now) => {
+            let text = format!("{id} runs; the cloud does not list its domain {} yet.", seen.object.spec.domain_name);
+            return Report::progressing(Reason::Provisioning, text, SHORT);
+        }
+        (Some(Binding::Unbound { other }), _) => return not_bound(seen, id, &other),
+        (None, Some(Err(problem))) => {
+            let text = format!("{id} runs; whether it has its domain cannot be seen now: {}", problem.message);
+            let problem = Problem::new(problem.reason, text);
+            return Report { ready: Readiness::AsBefore, ..Report::problem(&problem, SOON) };
+        }
+        _ => {}
     }
     let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
     Report {
@@ -221,5 +250,24 @@ fn running(seen: &Observed, id: &str, instance: &Instance) -> Report {
         standing: Standing::Settled,
         synced: Synced::Success,
         next: SLOW,
+        besides: None,
     }
+}
+
+/// It runs and is billed, and nobody reaches it by its domain. Only a person can tell what it is worth.
+fn not_bound(seen: &Observed, id: &str, other: &str) -> Report {
+    let object = &seen.object;
+    let shown = if other.is_empty() { "without a domain".to_owned() } else { format!("with the domain {other}") };
+    let ending = if deletion::is_retained(seen) {
+        "terminate it in the console, which ends its cost for good".to_owned()
+    } else {
+        format!("delete this object, which terminates it for good: {}", remedy::delete(object))
+    };
+    let text = format!(
+        "{id} runs and is billed, but the cloud shows it {shown}: the last step of its create failed. Either bind {} to it in the console;          that is seen within minutes, or at once with: {}. Or {ending}. Once it is gone, this buys a new one: {}",
+        object.spec.domain_name,
+        remedy::look_again(object),
+        how_to_start_over(seen)
+    );
+    Report::problem(&Problem::new(Reason::DomainNotBound, text), SLOW)
 }

@@ -43,6 +43,12 @@ impl Found {
         listed || self.named.iter().any(|one| one.instance_id.as_str() == id)
     }
 
+    /// Whether the machine has the domain or the name that was looked for: only such a one may a person give to an object.
+    pub fn answers_to(&self, id: &str, domain: &str) -> bool {
+        self.named.iter().any(|one| one.instance_id.as_str() == id)
+            || self.with_domain(domain).iter().any(|known| known == id)
+    }
+
     /// Whether the machine is known under a domain that is not ours.
     pub fn has_other_domain(&self, id: &str, domain: &str) -> bool {
         let known = self.domains.as_ref().and_then(|domains| domains.get(id));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::problem::Problem;
+use super::recheck::Recheck;
 use super::settling::EmptyRounds;
 
 /// What a refused create was sent with. When any of it changes, the refusal no longer speaks of the present.
@@ -44,6 +45,8 @@ pub struct Recollection {
     pub failed_passes: u32,
     /// Complete looks that found no trace of the open attempt.
     pub empty_rounds: Option<EmptyRounds>,
+    /// The last complete look for the domain of a machine and for a second one.
+    pub recheck: Option<Recheck>,
     /// The last answer of a person that was dealt with, so that it is told of only once.
     pub last_answer: Option<String>,
     /// Whether that answer was declared ignored. It is then never acted on later.

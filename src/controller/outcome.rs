@@ -9,15 +9,14 @@ use super::problem::Problem;
 use super::record;
 use super::step::Report;
 use crate::api::conditions::cut_to_bytes;
-use crate::api::{AttemptState, CreateAttempt, InstanceStatus, PaiInstanceSpec, PaiInstanceStatus, Reason};
+use crate::api::{AttemptState, CreateAttempt, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 use crate::tencent::{CallError, CreatePaiInstanceReply, CreateVerdict, InstanceId, Reply, create_verdict};
 
 /// What the task needs to know about the object it buys for.
 pub(super) struct Purchase {
     pub(super) name: String,
     pub(super) uid: String,
-    pub(super) generation: Option<i64>,
-    pub(super) spec: PaiInstanceSpec,
+    pub(super) object: PaiInstance,
     pub(super) inputs: Inputs,
     pub(super) attempt: CreateAttempt,
     pub(super) signed_at: Instant,
@@ -59,7 +58,7 @@ impl Closed {
                 Err(CallError::Refused { error, .. }),
             ) => Self {
                 reason: Some(error.code.clone()),
-                problem: Some(Problem::refused_create(error, &purchase.spec)),
+                problem: Some(Problem::refused_create(error, &purchase.object.spec)),
                 ..open(AttemptState::Rejected)
             },
             (_, Err(error)) => Self { reason: Some(error.to_string()), ..open(AttemptState::Uncertain) },
@@ -98,7 +97,7 @@ impl Closed {
         if self.state == AttemptState::Created {
             status.request_id.clone_from(&self.request_id);
         }
-        record::apply(&report, status, purchase.generation, now);
+        record::apply(&report, status, &purchase.object, now);
         true
     }
 
@@ -168,8 +167,7 @@ mod tests {
         Purchase {
             name: "web".to_owned(),
             uid: "u".to_owned(),
-            generation: Some(1),
-            spec: serde_json::from_value(spec).unwrap(),
+            object: PaiInstance::new("web", serde_json::from_value(spec).unwrap()),
             inputs: Inputs::default(),
             attempt: attempt("ours", AttemptState::Sending),
             signed_at: Instant::now(),

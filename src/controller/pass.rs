@@ -15,6 +15,7 @@ use super::name::instance_name;
 use super::objects::Claim;
 use super::observe::{Observed, annotation, observe};
 use super::proof::{Match, judge};
+use super::recheck::{self, Recheck};
 use super::record::tell;
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
@@ -36,7 +37,7 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, ui
     // Held until the end of the pass, which waits for the purchase.
     let mut claim: Option<Claim> = None;
     if step == Step::LookUp {
-        let may_buy = !seen.deleting() && seen.status.open_attempt().is_none();
+        let may_buy = !seen.deleting() && seen.status.open_attempt().is_none() && seen.status.instance_ids.is_empty();
         if may_buy {
             claim = context.objects.claim(&seen.object);
             if claim.is_none() {
@@ -75,7 +76,12 @@ async fn look(context: &Context, seen: &mut Observed) {
         }
     };
     let open = seen.status.open_attempt();
-    let name = open.map_or_else(|| instance_name(&seen.object).0, |attempt| attempt.instance_name.clone());
+    let known = open.is_none() && !seen.status.instance_ids.is_empty();
+    let name = match open {
+        Some(attempt) => attempt.instance_name.clone(),
+        None if known => recheck::name(seen),
+        None => instance_name(&seen.object).0,
+    };
     let result = look_up(context, account, &name).await;
     if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {
         context.credentials.drop_cached(&account.credentials.secret_id);
@@ -86,6 +92,11 @@ async fn look(context: &Context, seen: &mut Observed) {
         let rounds = if nothing { EmptyRounds::with(before, attempt, found) } else { None };
         seen.recollection.empty_rounds.clone_from(&rounds);
         context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
+    }
+    if let (true, Ok(found)) = (known, &result) {
+        let recheck = Some(Recheck::of(seen, found));
+        seen.recollection.recheck.clone_from(&recheck);
+        context.memory.update(seen.uid(), |known| known.recheck = recheck);
     }
     seen.lookup = Some(result);
 }
@@ -130,9 +141,10 @@ fn waits(seen: &Observed) -> bool {
     let open = seen.status.open_attempt();
     match resolve::answer(seen) {
         Some(Verb::Recreate(_)) => following::is_asked_to_start_over(seen) && !running,
-        Some(Verb::Adopt(id)) => {
-            open.is_some() && !seen.lookup.as_ref().is_some_and(|look| look.as_ref().is_ok_and(|found| found.has(&id)))
-        }
+        Some(Verb::Adopt(id)) => match &seen.lookup {
+            Some(Ok(found)) => open.is_some() && !found.has(&id),
+            _ => seen.status.instance_ids.is_empty(),
+        },
         Some(Verb::Abandon(id)) => open.is_some_and(|attempt| attempt.id == id && attempt.state != AttemptState::Held),
         Some(Verb::Retry(_)) | None => false,
     }

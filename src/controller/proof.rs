@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::lookup::Found;
-use crate::api::{CreateAttempt, NameOrigin};
+use crate::api::{CreateAttempt, LapsedAttempt, NameOrigin};
 use crate::tencent::Instance;
 
 /// How long before its signature a machine of an attempt may have been created, by the cloud's clock: the clocks differ a little.
@@ -37,7 +37,7 @@ pub fn judge(found: &Found, domain: &str, origin: &NameOrigin, open: Option<&Cre
     let named = found.named.iter().filter(|instance| match (origin, open) {
         (NameOrigin::Generated, _) => true,
         (_, Some(attempt)) => {
-            in_window(instance, attempt) && !found.has_other_domain(instance.instance_id.as_str(), domain)
+            created_by(instance, attempt.signed_at) && !found.has_other_domain(instance.instance_id.as_str(), domain)
         }
         (_, None) => false,
     });
@@ -60,15 +60,26 @@ fn proven(found: &Found, domain: &str, origin: &NameOrigin, open: Option<&Create
     };
     match (origin, open) {
         (NameOrigin::Generated, _) => true,
-        (_, Some(attempt)) => in_window(instance, attempt) && found.with_domain(domain).iter().any(|known| known == id),
+        (_, Some(attempt)) => {
+            created_by(instance, attempt.signed_at) && found.with_domain(domain).iter().any(|known| known == id)
+        }
         (_, None) => false,
     }
 }
 
-/// Whether the machine was created when the attempt could have created it.
-fn in_window(instance: &Instance, attempt: &CreateAttempt) -> bool {
-    let within = |created: Timestamp| created >= attempt.signed_at - BEFORE && created <= attempt.signed_at + AFTER;
-    instance.created_time.is_some_and(within)
+/// Whether a machine is one that a lapsed attempt bought, by the same proof.
+pub fn bought_by(found: &Found, domain: &str, lapsed: &LapsedAttempt, instance: &Instance) -> bool {
+    let id = instance.instance_id.as_str();
+    instance.instance_name.as_deref() == Some(&lapsed.instance_name)
+        && match lapsed.name_origin {
+            NameOrigin::Generated => true,
+            _ => created_by(instance, lapsed.signed_at) && found.with_domain(domain).iter().any(|known| known == id),
+        }
+}
+
+/// Whether a request signed then could have created the machine.
+fn created_by(instance: &Instance, signed_at: Timestamp) -> bool {
+    instance.created_time.is_some_and(|created| created >= signed_at - BEFORE && created <= signed_at + AFTER)
 }
 
 #[cfg(test)]

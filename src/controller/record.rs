@@ -8,6 +8,7 @@ use super::Context;
 use super::events::EventKind;
 use super::observe::Observed;
 use super::step::{Readiness, Report, Standing, Synced};
+use super::{recheck, remedy};
 use crate::api::conditions::{self, cut_to_bytes};
 use crate::api::{ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 use crate::tencent::Instance;
@@ -34,7 +35,7 @@ pub async fn tell(
     report: &Report,
 ) -> Result<(), WriteStatus> {
     let mut status = refreshed(seen);
-    apply(report, &mut status, seen.object.metadata.generation, context.clock.now());
+    apply(report, &mut status, &seen.object, context.clock.now());
     if status == seen.status {
         return Ok(());
     }
@@ -57,26 +58,30 @@ pub async fn write(
         kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
         error => WriteStatus::Failed(Box::new(error)),
     })?;
-    if let Some((kind, reason, note)) = news(object.status.as_ref(), new.status.as_ref()) {
+    for (kind, reason, note) in news(object.status.as_ref(), new.status.as_ref()) {
         context.events.publish(object, kind, &reason, &note).await;
     }
     Ok(written)
 }
 
-/// The Event for a change of the reason of `Ready`, if it changed: one an actual change, none a retry.
-fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Option<(EventKind, String, String)> {
-    let ready = |status: Option<&PaiInstanceStatus>| {
-        status.and_then(|status| {
-            status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str()).cloned()
-        })
+/// The Events for a change: of the reason of `Ready`, and of a reason for which a person must act besides. None for a retry.
+fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Vec<(EventKind, String, String)> {
+    let condition = |status: Option<&PaiInstanceStatus>, kind: ConditionType| {
+        let all = status.map(|status| status.conditions.iter()).into_iter().flatten();
+        all.into_iter().find(|condition| condition.type_ == kind.as_str()).cloned()
     };
-    let new = ready(new)?;
-    if ready(old).is_some_and(|old| old.reason == new.reason) {
-        return None;
-    }
+    let changed = |kind| {
+        let new = condition(new, kind)?;
+        condition(old, kind).is_none_or(|old| old.reason != new.reason).then_some(new)
+    };
+    let ready = condition(new, ConditionType::Ready).map(|ready| ready.reason);
+    let besides = changed(ConditionType::Stalled).filter(|stalled| ready.as_deref() != Some(&stalled.reason));
     let calm = ["Available", "Provisioning", "Deleting"];
-    let kind = if calm.contains(&new.reason.as_str()) { EventKind::Normal } else { EventKind::Warning };
-    Some((kind, new.reason, new.message))
+    let told = changed(ConditionType::Ready).into_iter().chain(besides).map(|condition| {
+        let kind = if calm.contains(&condition.reason.as_str()) { EventKind::Normal } else { EventKind::Warning };
+        (kind, condition.reason, condition.message)
+    });
+    told.collect()
 }
 
 /// The status with the machines as they are listed now.
@@ -93,6 +98,7 @@ pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
             secret_id: Some(secret_id.clone()),
             terminate_sent_at: old.and_then(|old| old.terminate_sent_at),
             adopted_by: old.and_then(|old| old.adopted_by.clone()),
+            domain_name: old.and_then(|old| old.domain_name.clone()),
             ..described(id, instance)
         };
         match status.instances.iter_mut().find(|known| known.id == *id) {
@@ -100,6 +106,7 @@ pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
             None => status.instances.push(fresh),
         }
     }
+    recheck::fold(seen, &mut status);
     status
 }
 
@@ -121,6 +128,7 @@ fn described(id: &str, instance: &Instance) -> InstanceStatus {
         latest_operation: optional(&instance.latest_operation),
         latest_operation_state: optional(&instance.latest_operation_state),
         restrict_state: optional(&instance.restrict_state).filter(|state| state != "NORMAL"),
+        domain_name: None,
         adopted_by: None,
         secret_id: None,
         terminate_sent_at: None,
@@ -128,22 +136,24 @@ fn described(id: &str, instance: &Instance) -> InstanceStatus {
 }
 
 /// Folds a report into the conditions.
-pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option<i64>, now: Timestamp) {
+pub fn apply(report: &Report, status: &mut PaiInstanceStatus, object: &PaiInstance, now: Timestamp) {
+    let generation = object.metadata.generation;
+    let message = &remedy::message(report, object);
     status.observed_generation = generation;
     let reason = report.reason.as_str();
     let mut set = |kind, value, reason: &str, message: &str| {
         conditions::set(&mut status.conditions, kind, value, reason, message, generation, now);
     };
     match report.ready {
-        Readiness::Ready => set(ConditionType::Ready, true, reason, &report.message),
-        Readiness::NotReady => set(ConditionType::Ready, false, reason, &report.message),
+        Readiness::Ready => set(ConditionType::Ready, true, reason, message),
+        Readiness::NotReady => set(ConditionType::Ready, false, reason, message),
         Readiness::AsBefore => {}
     }
     match report.synced {
         Synced::Success => {
             set(ConditionType::Synced, true, "ReconcileSuccess", "The object and the cloud were compared.");
         }
-        Synced::Error => set(ConditionType::Synced, false, "ReconcileError", &report.message),
+        Synced::Error => set(ConditionType::Synced, false, "ReconcileError", message),
         Synced::Paused => set(
             ConditionType::Synced,
             false,
@@ -152,9 +162,12 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
         ),
     }
     match report.standing {
-        Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", &report.message),
-        Standing::Retrying => set(ConditionType::Reconciling, true, "ProgressingWithRetry", &report.message),
-        Standing::NeedsPerson => set(ConditionType::Stalled, true, reason, &report.message),
+        Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", message),
+        Standing::Retrying => set(ConditionType::Reconciling, true, "ProgressingWithRetry", message),
+        Standing::NeedsPerson => match &report.besides {
+            Some(other) => set(ConditionType::Stalled, true, other.reason.as_str(), &other.message),
+            None => set(ConditionType::Stalled, true, reason, message),
+        },
         Standing::Settled => {}
     }
     if !matches!(report.standing, Standing::Progressing | Standing::Retrying) {
@@ -164,7 +177,6 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
         conditions::clear(&mut status.conditions, ConditionType::Stalled);
     }
     if !status.conditions.iter().any(|condition| condition.type_ == ConditionType::Ready.as_str()) {
-        let message = &report.message;
         conditions::set(
             &mut status.conditions,
             ConditionType::Ready,
@@ -174,5 +186,42 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, generation: Option
             generation,
             now,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::controller::problem::Problem;
+
+    #[test]
+    fn what_stands_besides_leaves_ready_alone_and_is_told_once() {
+        let spec = serde_json::json!({
+            "region": "r", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}
+        });
+        let object = PaiInstance::new("web", serde_json::from_value(spec).unwrap());
+        let well = Report {
+            ready: Readiness::Ready,
+            standing: Standing::Settled,
+            ..Report::progressing(Reason::Available, "It runs.", Duration::ZERO)
+        };
+        let besides = Some(Problem::new(Reason::DuplicateFound, "A second one."));
+        let two = Report { standing: Standing::NeedsPerson, besides, ..well.clone() };
+        let mut status = PaiInstanceStatus::default();
+        apply(&well, &mut status, &object, Timestamp::UNIX_EPOCH);
+        let before = status.clone();
+        apply(&two, &mut status, &object, Timestamp::UNIX_EPOCH);
+        let conditions: Vec<_> =
+            status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect();
+        assert!(conditions.contains(&("Ready", "True", "Available")), "{conditions:?}");
+        assert!(conditions.contains(&("Stalled", "True", "DuplicateFound")), "{conditions:?}");
+        let told: Vec<_> =
+            news(Some(&before), Some(&status)).into_iter().map(|(_, reason, note)| (reason, note)).collect();
+        assert_eq!(told, [("DuplicateFound".to_owned(), "A second one.".to_owned())]);
+        assert!(news(Some(&status), Some(&status)).is_empty());
+        apply(&well, &mut status, &object, Timestamp::UNIX_EPOCH);
+        assert!(!status.conditions.iter().any(|c| c.type_ == "Stalled"));
     }
 }

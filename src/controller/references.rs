@@ -90,7 +90,7 @@ pub async fn create_inputs(
         let field = "spec.loginSettings.passwordSecretRef";
         match read(context, object, Source::Secret, reference, field, &mut versions)
             .await?
-            .and_then(|text| password(reference, text))
+            .and_then(|text| password(object.metadata.namespace.as_deref().unwrap_or_default(), reference, text))
         {
             Ok(text) => inputs.password = Some(text),
             Err(problem) => return Ok((Err(problem), versions)),
@@ -118,8 +118,13 @@ fn encoded_script(text: &SecretString) -> Result<SecretString, Problem> {
     Ok(CreatePaiInstance::encode_script(text.expose_secret()))
 }
 
+/// The command that mends a Secret or ConfigMap in place. It costs nothing; with it mended the machine is bought.
+fn how_to_mend(kind: &str, namespace: &str, name: &str) -> String {
+    format!("kubectl edit {} {name} -n {namespace}", kind.to_lowercase())
+}
+
 /// A password as it is sent. A line break at its end is a slip of `echo`, and nobody could type it at a login.
-fn password(reference: &KeyRef, text: SecretString) -> Result<SecretString, Problem> {
+fn password(namespace: &str, reference: &KeyRef, text: SecretString) -> Result<SecretString, Problem> {
     let fault = if text.expose_secret().is_empty() {
         "is empty"
     } else if text.expose_secret().chars().any(char::is_control) {
@@ -130,8 +135,10 @@ fn password(reference: &KeyRef, text: SecretString) -> Result<SecretString, Prob
     Err(Problem::new(
         Reason::ReferenceNotFound,
         format!(
-            "The password in the key {} of the Secret {} {fault}: nothing was sent. Mend it, it is looked at again every minute.",
-            reference.key, reference.name
+            "The password in the key {} of the Secret {} {fault}: nothing was sent. Mend it, it is looked at again every minute: {}",
+            reference.key,
+            reference.name,
+            how_to_mend("secret", namespace, &reference.name)
         ),
     ))
 }
@@ -147,6 +154,14 @@ impl Source {
         match self {
             Self::ConfigMap => ("ConfigMap", "configmaps"),
             Self::Secret => ("Secret", "secrets"),
+        }
+    }
+
+    /// The word after `kubectl create`.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "configmap",
+            Self::Secret => "secret generic",
         }
     }
 }
@@ -177,20 +192,23 @@ async fn read(
     let problem = match found {
         Ok(Some(bytes)) => {
             return Ok(String::from_utf8(bytes).map(SecretString::from).map_err(|_| {
-                Problem::new(Reason::ReferenceNotFound, format!("The key {key} of the {kind} {namespace}/{name} ({field}) is not UTF-8 text: nothing was sent. Mend it."))
+                Problem::new(Reason::ReferenceNotFound, format!("The key {key} of the {kind} {namespace}/{name} ({field}) is not UTF-8 text: nothing was sent. Mend it: {}", how_to_mend(kind, namespace, name)))
             }));
         }
         Ok(None) => Problem::new(
             Reason::ReferenceNotFound,
             format!(
-                "The {kind} {namespace}/{name} has no key {key} ({field}): nothing was sent. Add it, it is looked at again every minute."
+                "The {kind} {namespace}/{name} has no key {key} ({field}): nothing was sent. Add it, it is looked at again every minute: {}",
+                how_to_mend(kind, namespace, name)
             ),
         ),
         Err(error) => match denied(&error) {
             Some(Denied::NotFound) => Problem::new(
                 Reason::ReferenceNotFound,
                 format!(
-                    "There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute."
+                    "There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute: \
+                     kubectl create {} {name} -n {namespace} --from-file={key}=<file>",
+                    source.noun()
                 ),
             ),
             Some(Denied::Forbidden { service_account }) => Problem::new(
@@ -229,7 +247,7 @@ mod tests {
     #[test]
     fn a_password_with_a_line_break_is_refused() {
         let reference = KeyRef { name: "s".to_owned(), key: "password".to_owned() };
-        let problem = password(&reference, SecretString::from("PAI@Test123\n")).unwrap_err();
+        let problem = password("default", &reference, SecretString::from("PAI@Test123\n")).unwrap_err();
         assert!(problem.message.contains("line break"), "{}", problem.message);
         assert!(!problem.message.contains("PAI@Test123"));
     }

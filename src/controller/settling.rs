@@ -75,10 +75,17 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
     }
     let account = match &seen.account {
         Ok(account) => account,
+        Err(problem) if is_without_its_key_too_long(attempt, now) => {
+            return hold(&format!("the credentials it was sent with cannot be had ({})", problem.reason.as_str()));
+        }
         Err(problem) => return waiting(seen, attempt, Some(problem), Retry::of(problem.reason).look_again()),
     };
     if account.credentials.secret_id.as_str() != attempt.secret_id {
         return without_its_key(seen, attempt, now);
+    }
+    if account.region.as_str() != attempt.region {
+        let text = format!("the create was sent to {}, and spec.region is another one now.", attempt.region);
+        return waiting(seen, attempt, Some(&Problem::new(Reason::InvalidSpec, text)), Duration::from_mins(1));
     }
     let found = match &seen.lookup {
         None => return Step::LookUp,
@@ -142,9 +149,15 @@ fn waiting(seen: &Observed, attempt: &CreateAttempt, problem: Option<&Problem>, 
     Step::Report(report)
 }
 
+/// Whether a person must be asked, because the account that was asked cannot be. The time counts from the signature: that needs no
+/// memory, and asks earlier rather than later.
+fn is_without_its_key_too_long(attempt: &CreateAttempt, now: Timestamp) -> bool {
+    attempt.state == AttemptState::Uncertain && now >= attempt.signed_at + WITHOUT_ITS_KEY
+}
+
 /// The Secret holds another key than the one that asked. What another account lists is no evidence.
 fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step {
-    if attempt.state == AttemptState::Uncertain && now >= attempt.signed_at + WITHOUT_ITS_KEY {
+    if is_without_its_key_too_long(attempt, now) {
         return hold("the credentials it was sent with are no longer in the Secret");
     }
     let then = match attempt.state {
@@ -193,12 +206,7 @@ fn answer_of_a_person(seen: &Observed, attempt: &CreateAttempt) -> Option<Step> 
         Verb::Abandon(id) if id == attempt.id => close(AttemptState::Abandoned, "a person gave it up"),
         Verb::Adopt(id) => match &seen.lookup {
             None => Some(Step::LookUp),
-            Some(Ok(found))
-                if found.named.iter().any(|one| one.instance_id.as_str() == id)
-                    || found.with_domain(&attempt.domain_name).contains(&id) =>
-            {
-                Some(Step::Adopt { id })
-            }
+            Some(Ok(found)) if found.answers_to(&id, &attempt.domain_name) => Some(Step::Adopt { id }),
             _ => None,
         },
         _ => None,

@@ -84,6 +84,8 @@ pub struct Report {
     pub synced: Synced,
     /// When to look again.
     pub next: Duration,
+    /// Something beside the machine's own state for which a person must act: the reason and message of `Stalled`.
+    pub besides: Option<Problem>,
 }
 
 /// What becomes of the condition `Ready`.
@@ -131,6 +133,7 @@ impl Report {
             standing: Standing::Progressing,
             synced: Synced::Success,
             next,
+            besides: None,
         }
     }
 
@@ -144,6 +147,7 @@ impl Report {
             standing,
             synced: Synced::Error,
             next,
+            besides: None,
         }
     }
 
@@ -162,6 +166,7 @@ impl Report {
             standing: Standing::Settled,
             synced: Synced::Paused,
             next: SLOW,
+            besides: None,
         }
     }
 }

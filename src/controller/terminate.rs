@@ -109,7 +109,7 @@ async fn write_down(
     // A repeated call says nothing new: what stood in its way stays in the condition until it is out of the way.
     if seen.recollection.refused_termination.is_none() {
         let report = Report::progressing(Reason::Deleting, text, FRESH);
-        record::apply(&report, &mut status, seen.object.metadata.generation, context.clock.now());
+        record::apply(&report, &mut status, &seen.object, context.clock.now());
     }
     if status == seen.status {
         return Ok(seen.object.clone());
@@ -139,7 +139,7 @@ async fn refused(
         }
     }
     let report = Report::problem(&problem, next);
-    record::apply(&report, &mut status, written.metadata.generation, context.clock.now());
+    record::apply(&report, &mut status, &written, context.clock.now());
     let hold = Hold { until: context.clock.now() + next, inputs: seen.inputs.clone(), problem };
     context.memory.update(seen.uid(), |known| known.refused_termination = Some(hold));
     if written.status.as_ref() != Some(&status) {

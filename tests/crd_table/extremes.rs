@@ -54,9 +54,12 @@ fn status() -> Value {
             "chargeType": "PREPAID", "publicIpAddresses": ["203.0.113.5"], "privateIpAddresses": ["10.0.0.5"],
             "createdTime": "2025-11-03T10:00:00Z", "expiredTime": "2025-12-03T10:00:00Z", "latestOperation": "StartInstances",
             "latestOperationState": "SUCCESS", "restrictState": "NORMAL", "secretId": "AKIDexample",
-            "terminateSentAt": "2025-11-03T10:00:00.123456789Z",
+            "terminateSentAt": "2025-11-03T10:00:00.123456789Z", "domainName": "d".repeat(253),
         })
     };
+    let lapsed = json!({
+        "signedAt": "2025-11-03T10:00:00.123456789Z", "instanceName": "🚀".repeat(15), "nameOrigin": "Generated"
+    });
     json!({
         "observedGeneration": 7,
         "conditions": [{
@@ -72,6 +75,8 @@ fn status() -> Value {
             "requestId": "r".repeat(128), "reason": "w".repeat(1024),
         },
         "instances": (0..100).map(instance).collect::<Vec<_>>(),
+        "lapsedAttempts": vec![lapsed; 8],
+        "duplicateInstanceIds": (100..200).map(|number| format!("ins-{number}")).collect::<Vec<_>>(),
         "paiMateUrl": format!("https://{}", "u".repeat(504)),
     })
 }
@@ -138,6 +143,18 @@ fn status_rows() -> Vec<StatusRow> {
             &[("status.createAttempt.signedAt", "must be of type date-time")],
         ),
         (
+            "nine lapsed attempts",
+            "/lapsedAttempts",
+            json!(vec![json!({"signedAt": "2025-11-03T10:00:00Z", "instanceName": "n", "nameOrigin": "User"}); 9]),
+            &[("status.lapsedAttempts", "must have at most 8 items")],
+        ),
+        (
+            "a second machine without an id",
+            "/duplicateInstanceIds",
+            json!([""]),
+            &[("status.duplicateInstanceIds[0]", "should be at least 1 chars long")],
+        ),
+        (
             "a reason too long",
             "/createAttempt/reason",
             json!("w".repeat(1025)),
@@ -162,5 +179,5 @@ fn every_status_gets_its_answer() {
         }
     }
     let names: Vec<String> = rows.iter().map(|row| row.0.to_owned()).collect();
-    report("statuses", &names, 12, &wrong);
+    report("statuses", &names, 14, &wrong);
 }

@@ -276,3 +276,106 @@ fn two_operators_that_both_lead_buy_each_machine_once() {
     assert!(worked(scene.stack.operator()) > Some(0.0) && worked(&second) > Some(0.0), "only one of them worked");
     scene.assert_no_secret_shown();
 }
+
+/// Waits until a condition of the object has this reason, or is not there.
+fn wait_condition(scene: &Scene, name: &str, kind: &str, reason: Option<&str>) -> Value {
+    wait_until(&format!("{kind} of {name} to be {reason:?}"), PATIENCE, || {
+        let found = condition(&scene.object(name), kind);
+        let is = found.as_ref().map(|condition| text(&condition["reason"]));
+        if is.as_deref() == reason { Ok(found.unwrap_or_default()) } else { Err(format!("{found:?}")) }
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_machine_without_its_domain_is_told_of_until_it_has_it() {
+    let scene = Scene::start(&[], &[]);
+    // Both ways to such a machine: its id in the answer, and found by its name after the DNS step failed.
+    for name in ["answered", "unanswered"] {
+        scene.fault_once("CreatePaiInstance", &json!({"kind": "no-domain"}));
+        if name == "unanswered" {
+            let failed =
+                json!({"kind": "error", "code": "InternalError.CallCnsError", "message": "DNS", "commit": true});
+            scene.fault_once("CreatePaiInstance", &failed);
+        }
+        scene.instance(name, unnamed);
+        wait_until("the missing domain to be seen", PATIENCE, || {
+            let ready = condition(&scene.object(name), "Ready").unwrap_or_default();
+            if text(&ready["message"]).contains("does not list its domain") { Ok(()) } else { Err(format!("{ready}")) }
+        })
+        .unwrap();
+        let id = text(&scene.object(name)["status"]["instanceIds"][0]);
+        let simulator = scene.stack.simulator();
+        simulator.change_instance(&id, &json!({"CreatedTime": "2026-01-01T00:00:00Z"})).unwrap();
+        scene.look_again(name);
+        let ready = scene.wait_reason(name, "DomainNotBound");
+        assert!(text(&ready["message"]).contains(&format!("kubectl delete pai {name}")), "{ready}");
+        wait_condition(&scene, name, "Stalled", Some("DomainNotBound"));
+        scene.stack.operator().terminate().unwrap();
+        scene.stack.operator().start().unwrap();
+        scene.stack.operator().wait_ready().unwrap();
+        scene.look_again(name);
+        scene.wait_reason(name, "DomainNotBound");
+        let domain = scene.object(name)["spec"]["domainName"].clone();
+        simulator.change_instance(&id, &json!({"DomainName": domain})).unwrap();
+        scene.look_again(name);
+        scene.wait_ready(name);
+        let listings = scene.calls_of("DescribePaiInstances").len();
+        let described = scene.calls_of("DescribeInstances").len();
+        scene.look_again(name);
+        simulator.wait_for_calls("DescribeInstances", described + 1, PATIENCE).unwrap();
+        assert_eq!(
+            scene.calls_of("DescribePaiInstances").len(),
+            listings,
+            "a domain that was seen is not asked for again"
+        );
+        scene.delete(name);
+        assert!(scene.machines().is_empty());
+    }
+}
+
+#[test]
+fn a_late_second_machine_is_told_of_until_a_person_removed_it() {
+    let scene = Scene::start(&[], &[]);
+    scene.instance("first", unnamed);
+    scene.wait_ready("first");
+    let ours = scene.machines().remove(0);
+    scene.instance("twin", |spec| {
+        spec["instanceName"] = ours["InstanceName"].clone();
+    });
+    scene.wait_ready("twin");
+    let second = text(&scene.object("twin")["status"]["instanceIds"][0]);
+    let lapsed =
+        json!({"signedAt": ours["CreatedTime"], "instanceName": ours["InstanceName"], "nameOrigin": "Generated"});
+    let status = json!({"status": {"lapsedAttempts": [lapsed]}}).to_string();
+    scene.kubectl(&["patch", "pai", "first", "--subresource=status", "--type=merge", "-p", &status]);
+    scene.look_again("first");
+    let stalled = wait_condition(&scene, "first", "Stalled", Some("DuplicateFound"));
+    assert!(text(&stalled["message"]).contains("tccli cvm TerminateInstances --region"), "{stalled}");
+    assert!(text(&stalled["message"]).contains(&second), "{stalled}");
+    assert_eq!(condition(&scene.object("first"), "Ready").unwrap()["status"], "True", "ours is well");
+    assert!(scene.events("first").iter().any(|(reason, note)| reason == "DuplicateFound" && note.contains(&second)));
+    scene.stack.simulator().terminate_instance(&second).unwrap();
+    scene.look_again("first");
+    wait_condition(&scene, "first", "Stalled", None);
+    assert_eq!(scene.object("first")["status"]["duplicateInstanceIds"], Value::Null);
+    assert!(scene.calls_of("TerminateInstances").is_empty(), "never by the operator");
+}
+
+#[test]
+fn a_stranger_is_adopted_only_when_a_person_says_so() {
+    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    scene.instance("owner", |spec| spec["deletionPolicy"] = json!("Retain"));
+    scene.wait_ready("owner");
+    let domain = scene.object("owner")["spec"]["domainName"].clone();
+    let id = text(&scene.object("owner")["status"]["instanceIds"][0]);
+    scene.delete("owner");
+    scene.instance("heir", |spec| spec["domainName"] = domain);
+    let ready = scene.wait_reason("heir", "DomainTaken");
+    assert!(text(&ready["message"]).contains(&format!("resolve-create=adopt:{id}")), "{ready}");
+    scene.kubectl(&["annotate", "pai", "heir", &format!("pai.tencentcloud.io/resolve-create=adopt:{id}")]);
+    scene.wait_ready("heir");
+    assert_eq!(scene.object("heir")["status"]["instances"][0]["adoptedBy"], "Domain");
+    scene.delete("heir");
+    assert_eq!((scene.creates().len(), scene.machines().len()), (1, 1), "adopted, and left running");
+}

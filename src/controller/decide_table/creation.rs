@@ -86,6 +86,15 @@ fn before_a_create_the_cloud_is_searched() {
     let user_named = || seen().with(|seen| seen.object.spec.instance_name = Some("default-web-u".to_owned()));
     assert_eq!(user_named().looked_up(one_found(true)).report().reason, Reason::DomainTaken, "we never steal");
     assert_eq!(user_named().looked_up(one_found(false)).decide(), Step::Create, "a name alone is nobody's");
+    let taken = user_named().looked_up(one_found(true)).report().message;
+    assert!(taken.contains("resolve-create=adopt:ins-1"), "{taken}");
+    assert_eq!(user_named().looked_up(one_found(true)).answered("adopt:ins-1").decide(), adopt, "a person said so");
+    assert_eq!(user_named().looked_up(one_found(false)).answered("adopt:ins-1").decide(), adopt, "by its name");
+    let foreign = user_named().looked_up(one_found(true)).answered("adopt:ins-9").report().reason;
+    assert_eq!(foreign, Reason::DomainTaken, "only what the look returned");
+    let other = Found { named: vec![], ..one_found(false) };
+    let elsewhere = user_named().looked_up(other).answered("adopt:ins-1").decide();
+    assert_eq!(elsewhere, Step::Create, "listed, but with neither our domain nor our name");
     let two = Found { named: [one_found(false).named, one_found(false).named].concat(), ..nothing_found() };
     let mut two = two;
     two.named[1].instance_id = crate::tencent::InstanceId::new("ins-2");

@@ -95,6 +95,14 @@ fn settling_an_unknown_outcome() {
         "no evidence"
     );
     assert_eq!(closed(&other_key(900)).0, AttemptState::Held);
+    let no_secret = |ago| {
+        uncertain(ago).with(|seen| seen.account = Err(Problem::new(Reason::CredentialsNotFound, "There is no Secret.")))
+    };
+    assert_eq!(no_secret(899).report().reason, Reason::OutcomeUnknown);
+    assert_eq!(closed(&no_secret(900)).0, AttemptState::Held, "nobody can look");
+    let other_region =
+        uncertain(900).with(settled).with(|seen| seen.status.create_attempt.as_mut().unwrap().region = "x".to_owned());
+    assert_eq!(other_region.report().reason, Reason::OutcomeUnknown, "no evidence of absence");
 
     let user_named =
         |ago| uncertain(ago).with(|seen| seen.status.create_attempt.as_mut().unwrap().name_origin = NameOrigin::User);
@@ -178,6 +186,10 @@ fn answers_of_a_person() {
         assert!(matches!(step, Step::Report(_)), "{ignored}: {step:?}");
         let early = uncertain(10).answered(ignored).decide();
         assert!(matches!(early, Step::Report(_)), "{ignored} before it is held: {early:?}");
+    }
+    for early in ["retry:a1", "abandon:a1"] {
+        let step = uncertain(10).answered(early).decide();
+        assert!(matches!(step, Step::Report(_)), "{early} is no answer while the cloud is searched: {step:?}");
     }
     let message = held().report().message;
     assert!(
