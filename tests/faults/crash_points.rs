@@ -80,7 +80,7 @@ fn judge(scenario: Scenario, clean: &End, deaths: &Deaths) -> Result<End, String
 }
 
 /// Carries out the jobs on all cores and gives what they found.
-fn on_all_cores<J: Sync, F: Send>(jobs: &[J], work: impl Fn(&J) -> Option<F> + Sync) -> Vec<F> {
+pub fn on_all_cores<J: Sync, F: Send>(jobs: &[J], work: impl Fn(&J) -> Option<F> + Sync) -> Vec<F> {
     let next = AtomicUsize::new(0);
     let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     thread::scope(|scope| {
@@ -134,4 +134,40 @@ fn every_single_crash_point() {
     }
     conclude(&all_failures);
     println!("{total} single crash points, O1 to O9 hold");
+}
+
+/// Pairs of crash points of one scenario: the second comes anywhere after the first, in the life that the first left behind.
+fn pairs(scenario: Scenario, clean: &End, stride: u64) -> (usize, Vec<(Deaths, String)>) {
+    let firsts: Vec<Deaths> = (0..clean.calls).flat_map(|nth| ways().map(|way| vec![(nth, way)])).collect();
+    let runs = AtomicUsize::new(0);
+    let failures = on_all_cores(&firsts, |first| {
+        let Ok(once) = judge(scenario, clean, first) else { return None };
+        let begin = first[0].0 + 1;
+        // Long searches repeat the same four calls: beyond the first looks a stride keeps all kinds of calls and saves their repetition.
+        let seconds = (begin..once.calls).filter(|nth| nth - begin < 40 || nth % stride == 0);
+        let seconds = seconds.flat_map(|nth| ways().map(|way| (nth, way)));
+        seconds.into_iter().find_map(|second| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            let deaths = vec![first[0].clone(), second];
+            judge(scenario, clean, &deaths).err().map(|failure| (deaths, failure))
+        })
+    });
+    (runs.into_inner(), failures)
+}
+
+/// `PAI_CRASH_PAIRS=all` runs every pair; otherwise every kind of pair, with the repetitions of a long search left out.
+#[test]
+fn every_pair_of_crash_points_of_a_create() {
+    let all = std::env::var("PAI_CRASH_PAIRS").is_ok_and(|value| value == "all");
+    let mut total = 0;
+    let mut all_failures = Vec::new();
+    for scenario in scenario::CREATES.iter().copied() {
+        let clean = play(scenario, &Vec::new()).unwrap();
+        let (runs, failures) = pairs(scenario, &clean, if all { 1 } else { 41 });
+        println!("{}: {runs} pairs, {} failed", scenario.name, failures.len());
+        total += runs;
+        all_failures.extend(failures);
+    }
+    conclude(&all_failures);
+    println!("{total} pairs of crash points, O1 to O9 hold");
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use crate::faults::Call;
+use crate::person::ids;
 use crate::process::{Lost, Process};
 use crate::world::{World, look_for_secrets};
 
@@ -139,24 +140,25 @@ impl World {
             let place = format!("{} {}", request.method, request.path);
             look_for_secrets(&request.body.to_string(), &place, &mut self.state().leaked);
         }
-        let before = self.version_of(request);
+        let before = self.object_of(request);
         let answer = self.api(request);
-        let mut state = self.state();
         if let Answer::Reply(reply) = &answer {
-            state.seen.conflicts += u64::from(reply.status == 409);
+            self.state().seen.conflicts += u64::from(reply.status == 409);
         }
-        drop(state);
         if request.method != "GET" && request.path.contains("/paiinstances/") {
-            let after = self.version_of(request);
+            let after = self.object_of(request);
             if after != before {
                 self.state().writes += 1;
                 self.note_attempt(request);
+            }
+            if let (Some(last), None) = (before, after) {
+                self.note_end(&last);
             }
         }
         answer
     }
 
-    fn version_of(&self, request: &Request) -> Option<String> {
+    fn object_of(&self, request: &Request) -> Option<Value> {
         let target = request.target()?;
         let state = self.state();
         let object = state.api.peek(
@@ -164,8 +166,18 @@ impl World {
             &target.resource.plural,
             target.namespace.as_deref().unwrap_or_default(),
             target.name.as_deref()?,
-        )?;
-        object.pointer("/metadata/resourceVersion")?.as_str().map(str::to_owned)
+        );
+        object.cloned()
+    }
+
+    /// An object went: what its policy, or its adoption, says is left running is no leak.
+    fn note_end(&self, last: &Value) {
+        let instances = last.pointer("/status/instances").and_then(Value::as_array);
+        let adopted = instances.into_iter().flatten().any(|instance| instance.get("adoptedBy").is_some());
+        let retain = last.pointer("/spec/deletionPolicy").and_then(Value::as_str) == Some("Retain");
+        if adopted || retain {
+            self.state().excused.extend(ids(last));
+        }
     }
 
     /// Counts the attempts that became uncertain or held.

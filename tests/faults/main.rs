@@ -19,4 +19,6 @@ mod world;
 
 mod basics;
 mod crash_points;
+mod draw;
+mod random;
 mod scenario;

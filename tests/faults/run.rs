@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kube_apiserver_model::ApiServer;
 use serde_json::{Value, json};
-use tencentcloud_simulator::{Account, Cloud, Config};
+use tencentcloud_simulator::{Account, Cloud, Config, DomainPolicy};
 
 use crate::oracle;
 use crate::person::{OTHER_ID, SECRET_ID, SECRET_KEY};
@@ -24,8 +24,17 @@ pub fn panics() -> u64 {
     PANICS.get()
 }
 
-/// Runs a scenario in a world of its own.
+/// Runs a scenario in a world of its own, whose cloud gives a domain to one machine only.
 pub fn run<T, F>(seed: u64, scenario: impl FnOnce(Arc<World>) -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    run_in(seed, false, scenario)
+}
+
+/// Runs a scenario in a world whose cloud gives a domain to one machine only, or to as many as ask for it.
+pub fn run_in<T, F>(seed: u64, shared_domains: bool, scenario: impl FnOnce(Arc<World>) -> F + Send + 'static) -> T
 where
     T: Send + 'static,
     F: Future<Output = T>,
@@ -38,7 +47,7 @@ where
         let lines = Arc::new(Mutex::new(Vec::new()));
         let _logs = tracing::subscriber::set_default(subscriber(&lines));
         runtime.block_on(async {
-            let world = World::new(api_server(seed), cloud(seed));
+            let world = World::new(api_server(seed), cloud(seed, shared_domains));
             world.write_secret(SECRET_ID);
             let result = scenario(Arc::clone(&world)).await;
             world.state().leaked.append(&mut lines.lock().unwrap());
@@ -70,11 +79,12 @@ fn api_server(seed: u64) -> ApiServer {
     api
 }
 
-fn cloud(seed: u64) -> Cloud {
+fn cloud(seed: u64, shared_domains: bool) -> Cloud {
     let owner = "one-account";
     Cloud::new(Config {
         seed,
         boot_time: Duration::from_secs(2),
+        domain_policy: if shared_domains { DomainPolicy::Shared } else { DomainPolicy::Unique },
         ..Config::default()
             .account(Account::new(SECRET_ID, SECRET_KEY).owner(owner))
             .account(Account::new(OTHER_ID, SECRET_KEY).owner(owner))
@@ -115,8 +125,9 @@ pub async fn rest(world: &Arc<World>, longest: Duration, mut helper: impl FnMut(
     let end = world.elapsed() + longest;
     loop {
         world.audit();
+        let acted = helper(world);
         let unrest = match oracle::unrest(world) {
-            None if helper(world) => "a person has just acted".to_owned(),
+            None if acted => "a person has just acted".to_owned(),
             None => return Ok(()),
             Some(why) => why,
         };
@@ -129,8 +140,8 @@ pub async fn rest(world: &Arc<World>, longest: Duration, mut helper: impl FnMut(
 
 /// No object is written while nothing changes: an oracle of its own, since a hot loop can hide behind a right end.
 pub async fn fixed_point(world: &Arc<World>, span: Duration) -> Result<(), String> {
-    // What was on its way when rest was seen may still land.
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    // What was on its way when rest was seen may still land, and one sweep may still note what a person changed.
+    tokio::time::sleep(Duration::from_mins(6)).await;
     let before = world.state().writes;
     tokio::time::sleep(span).await;
     let written = world.state().writes - before;

@@ -53,7 +53,7 @@ fn nobody(_: &World) -> Vec<String> {
 }
 
 const fn scenario(name: &'static str, acts: &'static [Act]) -> Scenario {
-    Scenario { name, prepare: nothing, acts, helper: answer_what_is_held, excused: nobody }
+    Scenario { name, prepare: nothing, acts, helper: answer, excused: nobody }
 }
 
 fn hourly(world: &World) {
@@ -87,7 +87,7 @@ fn with_references(world: &World) {
     world.apply("web", &spec);
 }
 
-fn references(world: &World) {
+pub fn references(world: &World) {
     world.put_core("configmaps", "script", &json!({"data": {"run.sh": "planted script"}}));
     // `Planted@Pass1`
     world.put_core("secrets", "login", &json!({"data": {"password": "UGxhbnRlZEBQYXNzMQ=="}}));
@@ -142,11 +142,15 @@ pub fn in_the_console(world: &World, name: &str) -> Vec<String> {
     ours.map(|instance| instance.id.clone()).collect()
 }
 
-/// A person who is asked about an attempt looks into the console and then types what the message offers. Says whether anything was asked.
-pub fn answer_what_is_held(world: &World) -> bool {
-    let held: Vec<Value> =
-        world.objects().into_iter().filter(|object| is_stalled(object) && attempt_state(object) == "Held").collect();
-    for object in &held {
+/// A person who is asked about an attempt looks into the console and then types what the message offers: for all objects, or for the
+/// one of this name. Says whether anything was asked.
+pub fn answer_what_is_held(world: &World, only: Option<&str>) -> bool {
+    let is_meant =
+        |object: &Value| only.is_none_or(|name| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name));
+    let objects: Vec<Value> = world.objects().into_iter().filter(is_meant).collect();
+    let held: Vec<&Value> =
+        objects.iter().filter(|object| is_stalled(object) && attempt_state(object) == "Held").collect();
+    for object in held.iter().copied() {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let machines = in_the_console(world, name);
         let answered = match machines.first() {
@@ -156,12 +160,30 @@ pub fn answer_what_is_held(world: &World) -> bool {
         };
         assert!(answered, "the message offers no answer: {:?}", Ready::of(object));
     }
-    !held.is_empty()
+    return_what_may_not_be_asked_for_twice(world, &objects) || !held.is_empty()
+}
+
+/// A person who reads that the return of a prepaid machine is not asked for again returns it in the console.
+fn return_what_may_not_be_asked_for_twice(world: &World, objects: &[Value]) -> bool {
+    let waits = |object: &Value| {
+        let ready = Ready::of(object);
+        ready.reason == "NotReturnable" && ready.message.contains("Return it in the console")
+    };
+    let waiting: Vec<String> = objects.iter().filter(|object| waits(object)).flat_map(ids).collect();
+    let shutdown = json!({"InstanceState": "SHUTDOWN"});
+    for id in &waiting {
+        world.state().cloud.change(id, shutdown.as_object().unwrap());
+    }
+    !waiting.is_empty()
+}
+
+fn answer(world: &World) -> bool {
+    answer_what_is_held(world, None)
 }
 
 /// A person who wants a machine in the place of one that is gone types what the message offers.
 fn answer_and_recreate(world: &World) -> bool {
-    let mut acted = answer_what_is_held(world);
+    let mut acted = answer(world);
     for object in world.objects() {
         if Ready::of(&object).reason == "ExternallyDeleted" {
             acted |= world.obey(&object, "recreate", None);

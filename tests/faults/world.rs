@@ -3,7 +3,7 @@
 //! Everything runs on one thread and tokio's paused clock. A request is a task of its own, so that a client that drops its future, or
 //! dies, takes nothing back that is already on its way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct State {
     pub calls: u64,
     /// Writes of PaiInstances by anybody under test that changed something.
     pub writes: u64,
+    /// Machines that a policy or an adoption left running when their object went.
+    pub excused: BTreeSet<String>,
     /// Where a secret showed: in an Event, a status or a log line.
     pub leaked: Vec<String>,
 }
@@ -86,6 +88,7 @@ impl World {
             log: Vec::new(),
             calls: 0,
             writes: 0,
+            excused: BTreeSet::new(),
             leaked: Vec::new(),
         };
         Arc::new(Self { state: Mutex::new(state), origin: Instant::now(), changed: watch::channel(0).0 })
