@@ -75,18 +75,17 @@ impl ApiServer {
         }
         let mut events = std::mem::take(&mut watch.first);
         let defined = self.custom.get(&watch.target.resource).map_or(0, |custom| custom.since);
-        let end = if defined > watch.opened { defined } else { u64::MAX };
-        let oldest = if end == defined { self.store.compacted() } else { self.store.compacted().max(defined) };
+        let redefined = defined > watch.opened;
+        let oldest = if redefined { self.store.compacted() } else { self.store.compacted().max(defined) };
         if watch.position < oldest {
             watch.ended = true;
             let message = format!("too old resource version: {} ({oldest})", watch.position);
             events.push(event("ERROR", Reply::expired(&message).body));
             return events;
         }
-        watch.ended = end == defined || !self.serves(&watch.target.resource);
+        watch.ended = redefined || !self.serves(&watch.target.resource);
         let ours = |change: &&Change| {
-            change.version < end
-                && change.key.resource == watch.target.resource
+            change.key.resource == watch.target.resource
                 && watch.target.namespace.as_ref().is_none_or(|namespace| change.key.namespace == *namespace)
                 && watch.name.as_ref().is_none_or(|name| change.key.name == *name)
         };
