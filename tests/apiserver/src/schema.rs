@@ -106,12 +106,12 @@ pub(crate) fn check(value: &Value, schema: &Value, path: &str, causes: &mut Vec<
 }
 
 fn check_bounds(value: &Value, schema: &Value, path: &str, causes: &mut Vec<String>) {
-    let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
-    let size = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+    let size = |value: usize| f64::from(u32::try_from(value).unwrap_or(u32::MAX));
     let rows = match value {
         Value::String(text) => [("minLength", "maxLength", size(text.chars().count()))],
         Value::Array(items) => [("minItems", "maxItems", size(items.len()))],
-        Value::Number(number) => [("minimum", "maximum", number.as_i64().unwrap_or(0))],
+        Value::Number(number) => [("minimum", "maximum", number.as_f64().unwrap_or(0.0))],
         Value::Object(fields) => [("minProperties", "maxProperties", size(fields.len()))],
         _ => return,
     };

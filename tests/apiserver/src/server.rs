@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;
 use crate::request::{Request, Resource, Target, Verb};
+use crate::schema;
 use crate::store::{Key, Store};
 use crate::watch::{self, Watch};
 use crate::writes;
@@ -21,6 +22,15 @@ pub struct ApiServer {
     pub(crate) store: Store,
     pub(crate) custom: BTreeMap<Resource, Custom>,
     pub(crate) rng: fastrand::Rng,
+    /// What is left of lists in pages, by the token that asks for it.
+    pages: BTreeMap<String, Rest>,
+}
+
+/// The rest of a list, as it was when its first page was read.
+struct Rest {
+    version: u64,
+    begun_at: usize,
+    items: Vec<Value>,
 }
 
 impl fmt::Debug for ApiServer {
@@ -34,6 +44,9 @@ pub(crate) struct Custom {
     pub(crate) kind: String,
     pub(crate) schema: Value,
     pub(crate) rules: Option<Rules>,
+    /// The version at which its definition last changed. The server keeps nothing that came before in mind: watches end there, and
+    /// none can begin earlier.
+    pub(crate) since: u64,
 }
 
 /// An answer: whole, or a watch that goes on.
@@ -54,6 +67,8 @@ pub(crate) struct Kind {
 /// Group of CustomResourceDefinitions.
 pub(crate) const CRDS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
 
+const METADATA_VERSION: &str = "meta.k8s.io/v1";
+
 /// Kinds of the built-in resources that are known.
 const BUILT_IN: [(&str, &str, &str); 6] = [
     ("", "namespaces", "Namespace"),
@@ -67,7 +82,12 @@ const BUILT_IN: [(&str, &str, &str); 6] = [
 impl ApiServer {
     /// A server with the namespace `default`; `seed` decides the UIDs.
     pub fn new(seed: u64) -> Self {
-        let mut server = Self { store: Store::default(), custom: BTreeMap::new(), rng: fastrand::Rng::with_seed(seed) };
+        let mut server = Self {
+            store: Store::default(),
+            custom: BTreeMap::new(),
+            rng: fastrand::Rng::with_seed(seed),
+            pages: BTreeMap::new(),
+        };
         server.handle(
             &Request::new("POST", "/api/v1/namespaces", json!({"metadata": {"name": "default"}})),
             Timestamp::UNIX_EPOCH,
@@ -88,7 +108,7 @@ impl ApiServer {
         let (Some(target), Some(verb)) = (request.target(), request.verb()) else {
             return Answer::Reply(Reply::failure(405, "MethodNotAllowed", "the server does not allow this method"));
         };
-        if !self.serves(&target) {
+        if !self.serves(&target.resource) {
             return Answer::Reply(Reply::no_such_resource());
         }
         let reply = match verb {
@@ -99,7 +119,7 @@ impl ApiServer {
             Verb::Get => self.get(&target, request.wants_metadata_only()),
             Verb::List => self.list(request, &target),
             Verb::Create => writes::create(self, &target, &request.body, now),
-            Verb::Replace => writes::replace(self, &target, &request.body),
+            Verb::Replace => writes::replace(self, &target, &request.body, now),
             Verb::Patch => writes::patch(self, &target, request),
             Verb::Delete => writes::delete(self, &target, &request.body, now),
         };
@@ -108,28 +128,47 @@ impl ApiServer {
         Answer::Reply(if wanted { Reply { body: as_wanted(&reply.body, true), ..reply } } else { reply })
     }
 
-    /// Forgets the history: watches that begin before now get 410, as after a compaction.
+    /// Forgets the history, as after a compaction: watches that begin before now get 410, and lists that are half read.
     pub fn compact(&mut self) {
         self.store.compact();
+        self.pages.clear();
     }
 
-    /// The object as it stands, for a test to look at.
+    /// The object as it is stored, for a test to look at. A default of its schema may be missing, which a reader is given.
     pub fn peek(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
         let resource = Resource { group: group.to_owned(), plural: plural.to_owned() };
         self.store.get(&Key { resource, namespace: namespace.to_owned(), name: name.to_owned() })
     }
 
-    /// All objects of a resource, for a test to look at.
+    /// All objects of a resource as they are stored, for a test to look at.
     pub fn all(&self, group: &str, plural: &str) -> Vec<&Value> {
         let resource = Resource { group: group.to_owned(), plural: plural.to_owned() };
         self.store.list(&resource, None).into_iter().map(|(_, object)| object).collect()
     }
 
-    fn serves(&self, target: &Target) -> bool {
-        let built_in = |(group, plural, _): &(&str, &str, &str)| {
-            *group == target.resource.group && *plural == target.resource.plural
-        };
-        self.custom.contains_key(&target.resource) || BUILT_IN.iter().any(built_in)
+    pub(crate) fn serves(&self, resource: &Resource) -> bool {
+        let built_in = |(group, plural, _): &(&str, &str, &str)| *group == resource.group && *plural == resource.plural;
+        self.custom.contains_key(resource) || BUILT_IN.iter().any(built_in)
+    }
+
+    /// An object as a reader is given it: pruned and defaulted by the schema of today, whatever was in force when it was stored.
+    pub(crate) fn decoded(&self, resource: &Resource, object: &Value) -> Value {
+        let mut object = object.clone();
+        if let Some(custom) = self.custom.get(resource) {
+            schema::prune(&mut object, &custom.schema);
+            schema::default(&mut object, &custom.schema);
+        }
+        object
+    }
+
+    /// [`Self::decoded`] of a stored object.
+    pub(crate) fn read(&self, key: &Key) -> Option<Value> {
+        self.store.get(key).map(|object| self.decoded(&key.resource, object))
+    }
+
+    /// Whether objects of the kind have a generation.
+    pub(crate) fn counts_generations(&self, target: &Target) -> bool {
+        self.custom.contains_key(&target.resource) || target.resource.group == CRDS.0
     }
 
     pub(crate) fn kind(&self, target: &Target) -> Kind {
@@ -144,57 +183,72 @@ impl ApiServer {
     fn get(&self, target: &Target, metadata_only: bool) -> Reply {
         let key = Key::of(target, target.name.as_deref().unwrap_or_default());
         match self.store.get(&key) {
-            Some(object) => Reply::ok(as_wanted(object, metadata_only)),
+            Some(object) => Reply::ok(as_wanted(&self.decoded(&key.resource, object), metadata_only)),
             None => Reply::not_found(target),
         }
     }
 
-    fn list(&self, request: &Request, target: &Target) -> Reply {
-        let version = self.store.version();
-        let limit = request.query.get("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|limit| *limit > 0);
-        let mut skip = 0;
-        if let Some(token) = request.query.get("continue").filter(|token| !token.is_empty()) {
-            let parts = token
-                .split_once('.')
-                .and_then(|(version, at)| Some((version.parse::<u64>().ok()?, at.parse::<usize>().ok()?)));
-            let Some((begun, at)) = parts else {
-                return Reply::failure(400, "BadRequest", "continue key is not valid");
-            };
-            // The real server reads on in the old snapshot until that is compacted; here any change ends it.
-            if version != begun {
-                return Reply::expired(
-                    "The provided continue parameter is too old to display a consistent list result.",
-                );
-            }
-            skip = at;
-        }
-        let name = match selected_name(request) {
-            Ok(name) => name,
-            Err(reply) => return reply,
+    fn list(&mut self, request: &Request, target: &Target) -> Reply {
+        let asked = |name: &str| request.query.get(name).map_or("", String::as_str);
+        let rest = match asked("continue") {
+            "" => match self.all_of(request, target) {
+                Ok(items) => Rest { version: self.store.version(), begun_at: 0, items },
+                Err(reply) => return reply,
+            },
+            token => match self.pages.get(token) {
+                Some(Rest { version, begun_at, items }) => {
+                    Rest { version: *version, begun_at: *begun_at, items: items.clone() }
+                }
+                None => {
+                    return Reply::expired(
+                        "The provided continue parameter is too old to display a consistent list result.",
+                    );
+                }
+            },
         };
-        let all = self.store.list(&target.resource, target.namespace.as_deref());
-        let mut all = all.into_iter().filter(|(key, _)| name.is_none_or(|name| key.name == name)).skip(skip);
-        let page: Vec<Value> = all
-            .by_ref()
-            .take(limit.unwrap_or(usize::MAX))
-            .map(|(_, object)| as_wanted(object, request.wants_metadata_only()))
-            .collect();
-        let left = all.count();
+        // From the cache, which version 0 asks for, a list comes whole.
+        let limit = asked("limit").parse().ok().filter(|limit| *limit > 0 && asked("resourceVersion") != "0");
+        let (version, mut page) = (rest.version, rest.items);
+        let left = page.split_off(page.len().min(limit.unwrap_or(usize::MAX)));
         let mut metadata = Map::new();
         metadata.insert("resourceVersion".to_owned(), version.to_string().into());
-        if left > 0 {
-            metadata.insert("continue".to_owned(), format!("{version}.{}", skip + page.len()).into());
-            metadata.insert("remainingItemCount".to_owned(), left.into());
+        if !left.is_empty() {
+            let begun_at = rest.begun_at + page.len();
+            let token = format!("{version}.{begun_at}.{}", request.path);
+            metadata.insert("continue".to_owned(), token.as_str().into());
+            metadata.insert("remainingItemCount".to_owned(), left.len().into());
+            self.pages.insert(token, Rest { version, begun_at, items: left });
         }
-        let Kind { kind, api_version } = self.kind(target);
-        let kind =
-            if request.wants_metadata_only() { "PartialObjectMetadataList".to_owned() } else { format!("{kind}List") };
-        Reply::ok(json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": page}))
+        let Kind { kind, api_version } = if request.wants_metadata_only() {
+            Kind { kind: "PartialObjectMetadata".to_owned(), api_version: METADATA_VERSION.to_owned() }
+        } else {
+            self.kind(target)
+        };
+        Reply::ok(
+            json!({"kind": format!("{kind}List"), "apiVersion": api_version, "metadata": metadata, "items": page}),
+        )
+    }
+
+    fn all_of(&self, request: &Request, target: &Target) -> Result<Vec<Value>, Reply> {
+        let name = selected_name(request)?;
+        let all = self.store.list(&target.resource, target.namespace.as_deref());
+        let wanted = all.into_iter().filter(|(key, _)| name.is_none_or(|name| key.name == name));
+        let item = |(key, object): (&Key, &Value)| {
+            let mut object = as_wanted(&self.decoded(&key.resource, object), request.wants_metadata_only());
+            if !self.custom.contains_key(&key.resource) && !request.wants_metadata_only() {
+                // The list of a built-in kind says it once for all.
+                for said in ["kind", "apiVersion"] {
+                    object.as_object_mut().map(|fields| fields.remove(said));
+                }
+            }
+            object
+        };
+        Ok(wanted.map(item).collect())
     }
 }
 
 /// The name that a field selector asks for; other selectors are not known.
-fn selected_name(request: &Request) -> Result<Option<&str>, Reply> {
+pub(crate) fn selected_name(request: &Request) -> Result<Option<&str>, Reply> {
     match request.query.get("fieldSelector").map(String::as_str).filter(|selector| !selector.is_empty()) {
         None => Ok(None),
         Some(selector) => selector
@@ -210,6 +264,6 @@ pub(crate) fn as_wanted(object: &Value, metadata_only: bool) -> Value {
         return object.clone();
     }
     json!({
-        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object.get("metadata"),
+        "kind": "PartialObjectMetadata", "apiVersion": METADATA_VERSION, "metadata": object.get("metadata"),
     })
 }

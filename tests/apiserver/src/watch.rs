@@ -4,13 +4,17 @@ use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;
 use crate::request::{Request, Target};
-use crate::server::{ApiServer, as_wanted};
+use crate::server::{ApiServer, as_wanted, selected_name};
 use crate::store::Change;
 
 /// One client that follows a collection. The driver asks for its news whenever it likes to deliver them.
 #[derive(Clone, Debug)]
 pub struct Watch {
     target: Target,
+    /// The one object that is followed, if it is one.
+    name: Option<String>,
+    /// The server's version when it began.
+    opened: u64,
     /// Everything up to this version was sent.
     position: u64,
     metadata_only: bool,
@@ -23,7 +27,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether an error was sent, after which nothing comes.
+    /// Whether nothing comes any more: an error was sent, or the resource was defined anew or is gone.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
@@ -38,18 +42,24 @@ impl Watch {
 pub(crate) fn open(server: &ApiServer, request: &Request, target: Target) -> Result<Watch, Reply> {
     let from = request.query.get("resourceVersion").map_or("", String::as_str);
     let metadata_only = request.wants_metadata_only();
+    let name = selected_name(request)?.map(str::to_owned);
     let mut watch = Watch {
+        opened: server.store.version(),
         position: server.store.version(),
         metadata_only,
         bookmarks: request.query.get("allowWatchBookmarks").is_some_and(|value| value == "true"),
         first: Vec::new(),
         timeout_seconds: request.query.get("timeoutSeconds").and_then(|value| value.parse().ok()),
         ended: false,
+        name,
         target,
     };
     if from.is_empty() || from == "0" {
         let objects = server.store.list(&watch.target.resource, watch.target.namespace.as_deref());
-        watch.first = objects.into_iter().map(|(_, object)| event("ADDED", as_wanted(object, metadata_only))).collect();
+        let ours = objects.into_iter().filter(|(key, _)| watch.name.as_ref().is_none_or(|name| key.name == *name));
+        watch.first = ours
+            .map(|(key, object)| event("ADDED", as_wanted(&server.decoded(&key.resource, object), metadata_only)))
+            .collect();
     } else {
         let version = from.parse().map_err(|_| Reply::failure(400, "BadRequest", "invalid resource version"))?;
         watch.position = version;
@@ -64,20 +74,26 @@ impl ApiServer {
             return Vec::new();
         }
         let mut events = std::mem::take(&mut watch.first);
-        if watch.position < self.store.compacted() {
+        let defined = self.custom.get(&watch.target.resource).map_or(0, |custom| custom.since);
+        let redefined = defined > watch.opened;
+        let oldest = if redefined { self.store.compacted() } else { self.store.compacted().max(defined) };
+        if watch.position < oldest {
             watch.ended = true;
-            let message = format!("too old resource version: {} ({})", watch.position, self.store.compacted());
+            let message = format!("too old resource version: {} ({oldest})", watch.position);
             events.push(event("ERROR", Reply::expired(&message).body));
             return events;
         }
+        watch.ended = redefined || !self.serves(&watch.target.resource);
         let ours = |change: &&Change| {
             change.key.resource == watch.target.resource
                 && watch.target.namespace.as_ref().is_none_or(|namespace| change.key.namespace == *namespace)
+                && watch.name.as_ref().is_none_or(|name| change.key.name == *name)
         };
         let changes = self.store.since(watch.position).filter(ours);
-        events.extend(
-            changes.map(|change| event(change.happened.word(), as_wanted(&change.object, watch.metadata_only))),
-        );
+        events.extend(changes.map(|change| {
+            let object = self.decoded(&change.key.resource, &change.object);
+            event(change.happened.word(), as_wanted(&object, watch.metadata_only))
+        }));
         watch.position = watch.position.max(self.store.version());
         events
     }
@@ -89,7 +105,7 @@ impl ApiServer {
             "kind": kind.kind, "apiVersion": kind.api_version,
             "metadata": {"resourceVersion": watch.position.to_string(), "creationTimestamp": null},
         });
-        event("BOOKMARK", object)
+        event("BOOKMARK", as_wanted(&object, watch.metadata_only))
     }
 
     /// Whether the watch has news to deliver.

@@ -3,15 +3,19 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::definitions::{definition, delete_all_of, finish_crds, hold_until_empty, install, is_crd};
 use crate::patch::merge;
 use crate::reply::Reply;
 use crate::request::{Request, Resource, Target};
 use crate::schema;
-use crate::server::{ApiServer, CRDS, Custom, Kind};
+use crate::server::{ApiServer, Kind};
 use crate::store::Key;
 
-/// What the server puts on a CRD, so that its objects go first.
-const CRD_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// Kinds that can be replaced by whoever has not seen the newest version.
+const UNCONDITIONAL: [&str; 4] = ["namespaces", "secrets", "configmaps", "events"];
+
+/// The kind that a PUT makes where it is missing.
+const MADE_BY_PUT: &str = "leases";
 
 /// Makes an object. The status of a custom resource is dropped: only its subresource writes it.
 pub(crate) fn create(server: &mut ApiServer, target: &Target, body: &Value, now: Timestamp) -> Reply {
@@ -25,12 +29,15 @@ pub(crate) fn create(server: &mut ApiServer, target: &Target, body: &Value, now:
             &["metadata.name: Required value: name or generateName is required".to_owned()],
         );
     }
-    if let Some(refusal) = home_refuses(server, target, &kind, &name) {
+    if let Some(refusal) = home_refuses(server, target, &name) {
         return refusal;
     }
     let key = Key::of(target, &name);
     if server.store.get(&key).is_some() {
         return Reply::already_exists(target, &name);
+    }
+    if !text(&object, "/metadata/resourceVersion").is_empty() {
+        return Reply::failure(500, "", "resourceVersion should not be set on objects to be created");
     }
     let uid = uid(server);
     let Some(fields) = object.as_object_mut() else {
@@ -38,41 +45,59 @@ pub(crate) fn create(server: &mut ApiServer, target: &Target, body: &Value, now:
     };
     fields.insert("kind".to_owned(), kind.into());
     fields.insert("apiVersion".to_owned(), api_version.into());
-    if server.custom.contains_key(&target.resource) {
-        fields.remove("status");
-    }
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
-    for own in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"] {
+    for own in ["generation", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"] {
         metadata.as_object_mut().map(|metadata| metadata.remove(own));
     }
     set(metadata, "uid", uid.into());
     set(metadata, "creationTimestamp", whole_second(now));
-    set(metadata, "generation", 1.into());
+    if server.counts_generations(target) {
+        set(metadata, "generation", 1.into());
+    }
     if let Some(namespace) = &target.namespace {
         set(metadata, "namespace", namespace.as_str().into());
     }
     if let Err(refusal) = admit(server, target, &mut object, None) {
         return refusal;
     }
-    if is_crd(target) {
-        install(server, &mut object);
+    if server.custom.contains_key(&target.resource) {
+        put_status(&mut object, None);
     }
-    Reply::created(server.store.put(key, object))
+    if is_crd(target) {
+        install(server, &object);
+        hold_until_empty(&mut object);
+    }
+    let stored = server.store.put(key, object);
+    Reply::created(server.decoded(&target.resource, &stored))
 }
 
 /// Replaces an object, or its status alone, if the caller has seen the newest version of it.
-pub(crate) fn replace(server: &mut ApiServer, target: &Target, body: &Value) -> Reply {
+pub(crate) fn replace(server: &mut ApiServer, target: &Target, body: &Value, now: Timestamp) -> Reply {
     let key = Key::of(target, target.name.as_deref().unwrap_or_default());
-    let Some(old) = server.store.get(&key).cloned() else {
-        return Reply::not_found(target);
-    };
     let version = text(body, "/metadata/resourceVersion");
-    if version.is_empty() {
+    let uid = text(body, "/metadata/uid");
+    let Some(old) = server.read(&key) else {
+        if target.resource.plural != MADE_BY_PUT {
+            return Reply::not_found(target);
+        }
+        if !uid.is_empty() {
+            return Reply::precondition(target, &format!("UID in precondition: {uid}"));
+        }
+        let mut body = body.clone();
+        if let Some(metadata) = body.get_mut("metadata") {
+            set(metadata, "resourceVersion", "".into());
+        }
+        return create(server, target, &body, now);
+    };
+    if version.is_empty() && !UNCONDITIONAL.contains(&target.resource.plural.as_str()) {
         let cause = "metadata.resourceVersion: Invalid value: 0: must be specified for an update".to_owned();
         return Reply::invalid(&server.kind(target).kind, &key.name, &[cause]);
     }
-    if version != text(&old, "/metadata/resourceVersion") {
+    if !version.is_empty() && version != text(&old, "/metadata/resourceVersion") {
         return Reply::conflict(target);
+    }
+    if !uid.is_empty() && uid != text(&old, "/metadata/uid") {
+        return Reply::precondition(target, &format!("UID in precondition: {uid}"));
     }
     update(server, target, &key, &old, body.clone())
 }
@@ -83,7 +108,7 @@ pub(crate) fn patch(server: &mut ApiServer, target: &Target, request: &Request) 
         return Reply::failure(415, "UnsupportedMediaType", "the model knows merge patches only");
     }
     let key = Key::of(target, target.name.as_deref().unwrap_or_default());
-    let Some(old) = server.store.get(&key).cloned() else {
+    let Some(old) = server.read(&key) else {
         return Reply::not_found(target);
     };
     let version = text(&request.body, "/metadata/resourceVersion");
@@ -92,13 +117,17 @@ pub(crate) fn patch(server: &mut ApiServer, target: &Target, request: &Request) 
     }
     let mut new = old.clone();
     merge(&mut new, &request.body);
+    if target.subresource.is_none() && text(&new, "/metadata/uid") != text(&old, "/metadata/uid") {
+        let cause = format!("metadata.uid: Invalid value: {}: field is immutable", text(&new, "/metadata/uid"));
+        return Reply::invalid(&server.kind(target).kind, &key.name, &[cause]);
+    }
     update(server, target, &key, &old, new)
 }
 
 /// Marks an object with finalizers as being deleted, removes one without.
 pub(crate) fn delete(server: &mut ApiServer, target: &Target, body: &Value, now: Timestamp) -> Reply {
     let key = Key::of(target, target.name.as_deref().unwrap_or_default());
-    let Some(mut object) = server.store.get(&key).cloned() else {
+    let Some(mut object) = server.read(&key) else {
         return Reply::not_found(target);
     };
     for (field, own) in [("uid", "/metadata/uid"), ("resourceVersion", "/metadata/resourceVersion")] {
@@ -116,11 +145,10 @@ pub(crate) fn delete(server: &mut ApiServer, target: &Target, body: &Value, now:
     if is_being_deleted(&object) {
         return Reply::ok(object);
     }
-    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
+    raise_generation(server, target, &mut object);
     if let Some(metadata) = object.get_mut("metadata") {
         set(metadata, "deletionTimestamp", whole_second(now));
         set(metadata, "deletionGracePeriodSeconds", 0.into());
-        set(metadata, "generation", (generation + 1).into());
     }
     let stored = server.store.put(key, object);
     if is_crd(target) {
@@ -132,9 +160,6 @@ pub(crate) fn delete(server: &mut ApiServer, target: &Target, body: &Value, now:
 /// Writes a new form of an object over the old one: what the caller may not change stays, what changed nothing is not written.
 fn update(server: &mut ApiServer, target: &Target, key: &Key, old: &Value, mut new: Value) -> Reply {
     let custom = server.custom.contains_key(&target.resource);
-    if !text(&new, "/metadata/uid").is_empty() && text(&new, "/metadata/uid") != text(old, "/metadata/uid") {
-        return Reply::precondition(target, "UID in precondition does not fit");
-    }
     if target.subresource.as_deref() == Some("status") {
         let status = new.get("status").cloned();
         new = old.clone();
@@ -151,22 +176,25 @@ fn update(server: &mut ApiServer, target: &Target, key: &Key, old: &Value, mut n
     if let Some(refusal) = adds_finalizers_too_late(server, target, key, old, &new) {
         return refusal;
     }
-    if !same_but(old, &new, &["metadata", "status"]) {
-        let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
-        if let Some(metadata) = new.get_mut("metadata") {
-            set(metadata, "generation", (generation + 1).into());
-        }
+    let changed = !same_but(old, &new, &["metadata", "status"]);
+    if changed {
+        raise_generation(server, target, &mut new);
     }
-    if new == *old {
-        return Reply::ok(old.clone());
+    // What is read may differ from what is stored, by a default for example: then this is a change.
+    if server.store.get(key) == Some(&new) {
+        return Reply::ok(new);
     }
     if is_crd(target) {
-        install(server, &mut new);
+        if changed {
+            install(server, &new);
+        }
+        hold_until_empty(&mut new);
     }
     if is_being_deleted(&new) && !has_finalizers(&new) {
-        let last = server.store.remove(key, new);
+        // The event has the object before this write, under a new version; the reply has this write under the old one.
+        server.store.remove(key, old.clone());
         finish_crds(server);
-        return Reply::ok(last);
+        return Reply::ok(new);
     }
     Reply::ok(server.store.put(key.clone(), new))
 }
@@ -190,7 +218,7 @@ fn admit(server: &ApiServer, target: &Target, object: &mut Value, old: Option<&V
 }
 
 /// Why an object cannot be made there: its namespace is missing or going, or its CRD is going.
-fn home_refuses(server: &ApiServer, target: &Target, kind: &str, name: &str) -> Option<Reply> {
+fn home_refuses(server: &ApiServer, target: &Target, name: &str) -> Option<Reply> {
     if let Some(namespace) = &target.namespace {
         let resource = Resource { group: String::new(), plural: "namespaces".to_owned() };
         let home = Key { resource, namespace: String::new(), name: namespace.clone() };
@@ -206,10 +234,12 @@ fn home_refuses(server: &ApiServer, target: &Target, kind: &str, name: &str) -> 
             Some(_) => {}
         }
     }
-    let (name, definition) = definition(server, &target.resource)?;
-    is_being_deleted(definition).then(|| {
-        let message = format!("create not allowed while custom resource definition {name} of {kind} is terminating");
-        Reply::failure(405, "MethodNotAllowed", &message)
+    is_being_deleted(definition(server, &target.resource)?).then(|| {
+        let Resource { group, plural } = &target.resource;
+        let message = format!(
+            "{plural}.{group} \"{name}\" is forbidden: create not allowed while custom resource definition is terminating"
+        );
+        Reply::failure(403, "Forbidden", &message)
     })
 }
 
@@ -223,68 +253,6 @@ fn adds_finalizers_too_late(server: &ApiServer, target: &Target, key: &Key, old:
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers [{added}]"
     );
     Some(Reply::invalid(&server.kind(target).kind, &key.name, &[cause]))
-}
-
-/// Serves what a CRD defines from now on.
-fn install(server: &mut ApiServer, definition: &mut Value) {
-    let resource = defined(definition);
-    let version = definition.pointer("/spec/versions/0/schema/openAPIV3Schema").cloned().unwrap_or_default();
-    let kind = text(definition, "/spec/names/kind").to_owned();
-    let rules = server.custom.remove(&resource).and_then(|custom| custom.rules);
-    server.custom.insert(resource, Custom { kind, schema: version, rules });
-    if let Some(metadata) = definition.get_mut("metadata")
-        && !is_marked(metadata)
-    {
-        set(metadata, "finalizers", json!([CRD_FINALIZER]));
-    }
-}
-
-/// A CRD that goes takes its objects along.
-fn delete_all_of(server: &mut ApiServer, definition: &Value, now: Timestamp) {
-    let resource = defined(definition);
-    let objects: Vec<Key> = server.store.list(&resource, None).into_iter().map(|(key, _)| key.clone()).collect();
-    for key in objects {
-        let target = Target {
-            resource: resource.clone(),
-            version: String::new(),
-            namespace: Some(key.namespace.clone()),
-            name: Some(key.name.clone()),
-            subresource: None,
-        };
-        delete(server, &target, &Value::Null, now);
-    }
-    finish_crds(server);
-}
-
-/// Removes the CRDs that were waiting for their last object.
-fn finish_crds(server: &mut ApiServer) {
-    let crds = Resource { group: CRDS.0.to_owned(), plural: CRDS.1.to_owned() };
-    let going: Vec<(Key, Value)> = server
-        .store
-        .list(&crds, None)
-        .into_iter()
-        .filter(|(_, object)| is_being_deleted(object))
-        .filter(|(_, object)| server.store.list(&defined(object), None).is_empty())
-        .map(|(key, object)| (key.clone(), object.clone()))
-        .collect();
-    for (key, object) in going {
-        server.custom.remove(&defined(&object));
-        server.store.remove(&key, object);
-    }
-}
-
-fn definition<'a>(server: &'a ApiServer, resource: &Resource) -> Option<(&'a str, &'a Value)> {
-    let crds = Resource { group: CRDS.0.to_owned(), plural: CRDS.1.to_owned() };
-    let key = Key { resource: crds, namespace: String::new(), name: format!("{}.{}", resource.plural, resource.group) };
-    let found = server.store.get(&key)?;
-    Some((text(found, "/metadata/name"), found))
-}
-
-fn defined(definition: &Value) -> Resource {
-    Resource {
-        group: text(definition, "/spec/group").to_owned(),
-        plural: text(definition, "/spec/names/plural").to_owned(),
-    }
 }
 
 /// What an update can never change.
@@ -309,8 +277,17 @@ fn keep_metadata(new: &mut Value, old: &Value) {
     }
     if let Some(fields) = metadata.as_object_mut() {
         fields.remove("managedFields");
-        // An empty list and none at all are the same in the stored form.
-        fields.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+        // An empty list or map and none at all are the same in the stored form.
+        fields.retain(|_, value| !value.is_null() && *value != json!([]) && *value != json!({}));
+    }
+}
+
+fn raise_generation(server: &ApiServer, target: &Target, object: &mut Value) {
+    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
+    if server.counts_generations(target)
+        && let Some(metadata) = object.get_mut("metadata")
+    {
+        set(metadata, "generation", (generation + 1).into());
     }
 }
 
@@ -341,16 +318,12 @@ fn has_finalizers(object: &Value) -> bool {
     finalizers(object).next().is_some()
 }
 
-fn is_being_deleted(object: &Value) -> bool {
+pub(crate) fn is_being_deleted(object: &Value) -> bool {
     object.get("metadata").is_some_and(is_marked)
 }
 
-fn is_marked(metadata: &Value) -> bool {
+pub(crate) fn is_marked(metadata: &Value) -> bool {
     metadata.get("deletionTimestamp").is_some_and(|time| !time.is_null())
-}
-
-fn is_crd(target: &Target) -> bool {
-    (target.resource.group.as_str(), target.resource.plural.as_str()) == CRDS
 }
 
 /// A namespace goes only when its contents are gone, which is the namespace controller's work and not the server's.
@@ -358,11 +331,11 @@ fn is_namespace(target: &Target) -> bool {
     target.resource.group.is_empty() && target.resource.plural == "namespaces"
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn set(object: &mut Value, field: &str, value: Value) {
+pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(field.to_owned(), value);
     }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::layout::{Layout, Output, READY};
 use crate::ports::Port;
 use crate::process::{Lifetime, Process};
 use crate::toolchain::Tool;
-use crate::{Error, reaper, wait_until};
+use crate::{Error, http, reaper, wait_until};
 
 /// A running control plane; dropping it ends its servers and removes its folder.
 #[derive(Debug)]
@@ -130,6 +130,22 @@ impl ControlPlane {
     /// Sends a signal to the API server: `STOP` makes it a black hole, `CONT` brings it back.
     pub fn signal_apiserver(&self, signal: &str) -> Result<(), Error> {
         self.lock_apiserver().signal(signal)
+    }
+
+    /// Makes etcd forget all versions but the present ones, as it does by itself every five minutes.
+    pub fn compact_etcd(&self) -> Result<(), Error> {
+        let ask = |path: &str, body: &Value| -> Result<Value, String> {
+            let answer = http::request(self.layout.etcd_port, "POST", path, &body.to_string())?;
+            if answer.status != 200 {
+                return Err(format!("{path}: {} {}", answer.status, answer.body));
+            }
+            serde_json::from_str(&answer.body).map_err(|error| format!("{path}: {error}"))
+        };
+        // Any read tells the revision that the store stands at.
+        let range = ask("/v3/kv/range", &json!({"key": "AA==", "count_only": true})).map_err(Error::Other)?;
+        let revision = range.pointer("/header/revision");
+        ask("/v3/kv/compaction", &json!({"revision": revision, "physical": true})).map_err(Error::Other)?;
+        Ok(())
     }
 
     /// The process ids of the servers.
