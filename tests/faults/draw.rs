@@ -167,6 +167,10 @@ pub fn act(rng: &mut Rng, world: &Arc<World>, name: &str, spec: &Value) {
             world.state().cloud.destroy(id);
         }),
         _ => outside(world, name, |world, id| {
+            let runs = world.state().cloud.instance(id).is_some_and(|instance| instance.state == "RUNNING");
+            if !runs {
+                return;
+            }
             let stopped = json!({"InstanceState": "STOPPED"});
             world.state().cloud.change(id, stopped.as_object().unwrap());
         }),

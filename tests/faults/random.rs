@@ -38,6 +38,8 @@ struct Finding {
     reported: u64,
     two_leaders: bool,
     seen: Seen,
+    /// Objects and machines at the end.
+    end: Vec<String>,
     log: Vec<String>,
 }
 
@@ -73,7 +75,10 @@ fn play(seed: u64) -> Finding {
             None => oracle::machines_and_objects_agree(&world, &excused).err(),
         };
         let duplicates = oracle::no_duplicates(&world).err();
+        let mut end: Vec<String> =
+            world.objects().iter().map(|object| format!("{} {:?}", object["status"], Ready::of(object))).collect();
         let state = world.state();
+        end.extend(state.cloud.instances().map(|instance| format!("{instance:?}")));
         let reported = state
             .api
             .all("events.k8s.io", "events")
@@ -89,6 +94,7 @@ fn play(seed: u64) -> Finding {
             reported: reported.count() as u64,
             two_leaders,
             seen: state.seen,
+            end,
             log: state.log.clone(),
         }
     })
@@ -185,7 +191,13 @@ fn needs_help(object: &Value) -> bool {
 fn help(world: &World, object: &Value) -> bool {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     match Ready::of(object).reason.as_str() {
-        "ExternallyDeleted" | "InstanceFailed" => world.obey(object, "recreate", None),
+        "ExternallyDeleted" | "InstanceFailed" => {
+            // A prepaid one lies in the recycle bin first, and is destroyed there by whoever wants another.
+            for id in ids(object) {
+                world.state().cloud.destroy(&id);
+            }
+            world.obey(object, "recreate", None)
+        }
         "Stopped" => {
             let running = json!({"InstanceState": "RUNNING"});
             for id in ids(object) {
@@ -249,12 +261,14 @@ fn random_faults() {
         let mut finding = play(*seed);
         if !finding.is_bad() || seeds.len() > 1 {
             finding.log = Vec::new();
+            finding.end = Vec::new();
         }
         Some(finding)
     });
     all.sort_by_key(|finding| finding.seed);
     for bad in all.iter().filter(|finding| finding.is_bad()) {
         println!("{}", bad.log.join("\n"));
+        println!("{}", bad.end.join("\n"));
         println!("seed {}: {}", bad.seed, bad.why());
         let replay = format!(
             "PAI_FAULT_SEEDS={}..{} cargo test --release --test faults random_faults -- --nocapture",
