@@ -109,7 +109,7 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
 }
 
 /// Attempts in a row that lapsed before a new one.
-fn lapsed_before(last: Option<&CreateAttempt>) -> i64 {
+pub fn lapsed_before(last: Option<&CreateAttempt>) -> i64 {
     match last {
         Some(last) if last.state == AttemptState::Lapsed => last.lapsed_before.saturating_add(1),
         _ => 0,
