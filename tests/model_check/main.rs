@@ -32,9 +32,14 @@ fn world(variant: Variant) -> World {
     }
 }
 
+/// A cloud that may list a machine only after its absence was believed.
+fn slow(variant: Variant) -> World {
+    World { visible_within: WINDOW + 3, ..world(variant) }
+}
+
 /// Visits every state there is, and fails with a readable trace if a rule is broken in one.
 fn holds(name: &str, world: World) {
-    let checker = world.checker().threads(2).spawn_bfs().join();
+    let checker = world.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!("{name}: {} unique states, depth {}", checker.unique_state_count(), checker.max_depth());
     for property in checker.model().properties() {
         if let (Some(path), true) = (checker.discovery(property.name), is_failure(&property.expectation)) {
@@ -67,4 +72,45 @@ fn told(path: &Path<State, Event>) -> String {
 #[test]
 fn two_processes_buy_one_machine() {
     holds("a cloud that sells a domain twice", world(Variant::AsBuilt));
+}
+
+#[test]
+fn without_an_intent_the_checker_notices() {
+    broken("no intent is written", world(Variant::NoIntent), ANNOUNCED);
+    broken("no intent is written", world(Variant::NoIntent), ONE_MACHINE);
+}
+
+#[test]
+fn ignored_conflicts_are_noticed() {
+    broken("conflicts are ignored", world(Variant::ConflictsIgnored), ONE_MACHINE);
+}
+
+#[test]
+fn freshness_from_the_decision_is_noticed() {
+    broken("freshness from the decision", slow(Variant::FreshnessAtTheDecision), NOT_BLIND);
+}
+
+#[test]
+fn freshness_that_is_not_checked_at_the_signature_is_noticed() {
+    broken("freshness not checked at the signature", slow(Variant::FreshnessNotCheckedAtTheSignature), NOT_BLIND);
+}
+
+#[test]
+fn a_missing_gate_is_noticed() {
+    broken("no gate", World { refuses_old_signatures: false, ..world(Variant::NoGate) }, ONE_MACHINE);
+}
+
+#[test]
+fn belief_in_absence_at_once_is_noticed() {
+    broken("absence is believed at once", world(Variant::AbsenceAtOnce), ONE_MACHINE);
+}
+
+#[test]
+fn a_repeated_create_is_noticed() {
+    broken("the create is repeated", world(Variant::RetryAfterALostAnswer), ONE_MACHINE);
+}
+
+#[test]
+fn a_window_from_the_beginning_of_the_first_look_is_noticed() {
+    broken("the window runs from the beginning", world(Variant::WindowFromTheBeginning), ONE_MACHINE);
 }

@@ -163,7 +163,8 @@ impl Product {
             let first = self.base - Duration::from_secs(u64::from(WINDOW) * TICK) - Duration::from_secs(86_000);
             return Some(EmptyRounds { attempt_id: attempt.id.clone(), count: 3, first, last: found.begun });
         }
-        EmptyRounds::with(before, attempt, found)
+        let ended = if pass.variant == Variant::WindowFromTheBeginning { found.begun } else { self.base };
+        EmptyRounds::with(before, attempt, found, ended)
     }
 
     fn abstract_rounds(&self, rounds: &EmptyRounds) -> Rounds {
@@ -242,7 +243,7 @@ impl Product {
     fn compute_merge(&self, status: Status, id: u8, verdict: Verdict) -> Option<Status> {
         let (state, ids) = match verdict {
             Verdict::Bought => (AttemptState::Created, vec![InstanceId::new(format!("ins-{id}"))]),
-            Verdict::DefiniteNo | Verdict::NotSent => (AttemptState::Rejected, Vec::new()),
+            Verdict::DefiniteNo => (AttemptState::Rejected, Vec::new()),
             Verdict::Unknown => (AttemptState::Uncertain, Vec::new()),
         };
         let lapsed_before = status.attempt.filter(|record| record.id == id).map_or(0, |record| record.lapsed_before);

@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use crate::state::{At, Phase, Purpose, Request, State, Verdict};
+use crate::state::{At, Phase, Purpose, Request, SIGNATURE_LIMIT, State, Verdict};
 use crate::world::World;
 
 pub const ONE_MACHINE: &str = "never more than one machine";
@@ -50,7 +50,7 @@ pub fn of(world: &World) -> Vec<Property<World>> {
     }
     if world.refuses_old_signatures {
         all.push(Property::sometimes("a late request is refused by the cloud", |_: &World, state: &State| {
-            state.attempts.iter().any(|one| one.request == Request::Expired)
+            state.attempts.iter().any(|one| one.request == Request::InFlight && one.age.is_some_and(|age| age > SIGNATURE_LIMIT))
         }));
     }
     all

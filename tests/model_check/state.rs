@@ -16,8 +16,10 @@ pub const SIGNATURE_LIMIT: u8 = 5;
 /// Longest that a lookup takes, with a process frozen in the midst of it.
 pub const LONGEST_LOOK: u8 = 2;
 
-/// Greatest age of a signature that is told from a greater one: 660 s is the last limit that any rule names.
-pub const OLD: u8 = 11;
+/// Greatest age of a signature that is told from a greater one: the last limit of the settling, by the cloud's clock or by ours, seen
+/// from the end of the longest look.
+pub const OLD: u8 = 6 + LONGEST_LOOK;
+pub const OLD_WITHOUT_THE_CLOUDS_TIME: u8 = 11 + LONGEST_LOOK;
 
 /// Greatest age of a first empty round that is told from a greater one.
 pub const OLD_ROUND: u8 = WINDOW + LONGEST_LOOK;
@@ -54,7 +56,6 @@ pub enum Verdict {
     Bought,
     DefiniteNo,
     Unknown,
-    NotSent,
 }
 
 /// The create of one attempt, on its way.
@@ -65,8 +66,6 @@ pub enum Request {
     InFlight,
     /// Dealt with; the answer is on its way back.
     Answered(Verdict),
-    /// Refused for the age of its signature.
-    Expired,
     /// Lost, or answered and the answer lost or taken.
     Gone,
 }
@@ -191,11 +190,10 @@ impl State {
     /// Commits a write: every other copy of the object is outdated, and no other write of it can succeed.
     pub fn commit(&mut self, new: Status) {
         self.object = new;
-        self.touch();
+        self.outdate();
     }
 
-    /// Somebody wrote the object: a report, an annotation, anything.
-    pub fn touch(&mut self) {
+    fn outdate(&mut self) {
         for process in &mut self.processes {
             process.late_write = None;
             match &mut process.at {
@@ -207,9 +205,9 @@ impl State {
     }
 
     /// Lets a tick pass. Machines that were hidden for `visible_within` ticks are listed from then on.
-    pub fn tick(&mut self, visible_within: u8) {
+    pub fn tick(&mut self, visible_within: u8, old: u8) {
         for attempt in &mut self.attempts {
-            attempt.age = attempt.age.map(|age| (age + 1).min(OLD));
+            attempt.age = attempt.age.map(|age| (age + 1).min(old));
             attempt.machine = match attempt.machine {
                 Machine::None => Machine::None,
                 Machine::Hidden(age) if age + 1 >= visible_within => Machine::Listed { long: false },
@@ -233,5 +231,66 @@ impl State {
                 _ => {}
             }
         }
+    }
+}
+
+impl State {
+    /// Takes out what can make no difference any more, so that states which differ in nothing else are one.
+    pub fn simplify(&mut self, old: u8) {
+        for id in 0..SIGNATURES {
+            let attempt = self.attempts[id];
+            let waited_for = self.processes.iter().any(|one| matches!(one.at, At::Waiting(waits) if usize::from(waits) == id));
+            if matches!(attempt.request, Request::Answered(_)) && !waited_for {
+                self.attempts[id].request = Request::Gone;
+            }
+            if let Some(age) = attempt.age {
+                let in_flight = attempt.request == Request::InFlight;
+                let shortest = if in_flight { SIGNATURE_LIMIT + 1 } else { 0 };
+                let kept = if self.concerns_somebody(id) { old } else { shortest };
+                self.attempts[id].age = Some(if age >= kept { old } else { age });
+            }
+        }
+        let open = self.object.attempt.filter(|record| record.phase.is_open()).map(|record| record.id);
+        let writes = self.processes.map(|one| match one.at {
+            At::Writing { new, outdated: false, .. } => [new.attempt, one.late_write.and_then(|new| new.attempt)],
+            _ => [None, one.late_write.and_then(|new| new.attempt)],
+        });
+        let written = writes.iter().flatten().flatten().map(|record| record.id);
+        let kept = written.chain(open).fold(0, |set, id| set | 1 << id);
+        for process in &mut self.processes {
+            process.never_sent &= kept;
+            process.rounds = process.rounds.filter(|rounds| Some(rounds.attempt) == open);
+            match process.at {
+                At::Deciding { copy, .. } if copy.outdated => process.at = At::Idle,
+                At::Looking { copy, .. } if copy.outdated && !copy.is_open() => process.at = At::Idle,
+                At::Looking { copy, begun, listing: Some(listing) } if !copy.is_open() => {
+                    process.at = At::Looking { copy, begun, listing: Some(Listing { age: 0, ..listing }) };
+                }
+                _ => {}
+            }
+        }
+        self.processes.sort_unstable();
+    }
+
+    /// Whether a rule may still ask for the age of the signature.
+    fn concerns_somebody(&self, id: usize) -> bool {
+        let is = |record: Option<Record>| record.is_some_and(|record| usize::from(record.id) == id && record.phase.is_open());
+        is(self.object.attempt)
+            || self.processes.iter().any(|one| {
+                one.late_write.is_some_and(|new| is(new.attempt))
+                    || match one.at {
+                        At::Looking { copy, .. } => is(copy.status.attempt),
+                        At::Writing { new, .. } => is(new.attempt),
+                        At::Gate(number) => usize::from(number) == id,
+                        _ => false,
+                    }
+            })
+    }
+}
+
+impl Copy {
+    /// Whether an attempt is open in it.
+    fn is_open(&self) -> bool {
+        self.status.attempt.is_some_and(|record| record.phase.is_open())
     }
 }

@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 use crate::product::{Move, Pass, Product};
 use crate::properties;
 use crate::state::{
-    At, Copy, LONGEST_LOOK, Listing, Machine, Phase, Process, Purpose, Record, Request, SIGNATURE_LIMIT, SIGNATURES,
+    At, Copy, Listing, Machine, OLD, OLD_WITHOUT_THE_CLOUDS_TIME, Phase, Process, Purpose, Record, Request, SIGNATURE_LIMIT,
     State, TICK, Verdict,
 };
 
@@ -23,6 +23,7 @@ pub enum Variant {
     AbsenceAtOnce,
     RetryAfterALostAnswer,
     FreshnessNotCheckedAtTheSignature,
+    WindowFromTheBeginning,
 }
 
 /// The cloud and the network around the processes.
@@ -43,7 +44,6 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     TimePasses,
-    SomebodyWritesTheObject,
     ReadsAndDecides(usize),
     ListingIsTaken(usize),
     LookEndsAndDecides(usize),
@@ -51,10 +51,8 @@ pub enum Event {
     SignsAndWritesTheIntent(usize),
     WriteIsCommitted(usize),
     WriteConflicts(usize),
-    WriteIsCommittedAndItsAnswerLost(usize),
-    WriteIsLost(usize),
-    WriteIsDelayed(usize),
-    DelayedWriteArrives(usize),
+    WriteIsGivenUp(usize),
+    WriteThatWasGivenUpIsCommitted(usize),
     PassesTheGateAndSends(usize),
     TakesTheAnswer(usize),
     StopsWaiting(usize),
@@ -76,7 +74,7 @@ impl Model for World {
     }
 
     fn actions(&self, state: &State, events: &mut Vec<Event>) {
-        events.extend([Event::TimePasses, Event::SomebodyWritesTheObject]);
+        events.push(Event::TimePasses);
         for (index, process) in state.processes.iter().enumerate() {
             self.of_process(state, index, process, events);
         }
@@ -99,7 +97,7 @@ impl Model for World {
     fn next_state(&self, last: &State, event: Event) -> Option<State> {
         let mut state = *last;
         self.happens(&mut state, event);
-        self.forget_what_nobody_waits_for(&mut state);
+        state.simplify(self.old());
         (state != *last).then_some(state)
     }
 
@@ -125,17 +123,12 @@ impl World {
                 if outdated && self.variant != Variant::ConflictsIgnored {
                     events.push(Event::WriteConflicts(index));
                 } else {
-                    events.extend([
-                        Event::WriteIsCommitted(index),
-                        Event::WriteIsCommittedAndItsAnswerLost(index),
-                        Event::WriteIsDelayed(index),
-                    ]);
+                    events.extend([Event::WriteIsCommitted(index), Event::WriteIsGivenUp(index)]);
                 }
-                events.push(Event::WriteIsLost(index));
             }
             At::Gate(_) => events.push(Event::PassesTheGateAndSends(index)),
             At::Waiting(id) => {
-                if matches!(state.attempts[usize::from(id)].request, Request::Answered(_) | Request::Expired) {
+                if matches!(state.attempts[usize::from(id)].request, Request::Answered(_)) {
                     events.push(Event::TakesTheAnswer(index));
                 }
                 events.push(Event::StopsWaiting(index));
@@ -143,7 +136,7 @@ impl World {
             At::Outcome(..) => events.push(Event::ReadsToRecordTheOutcome(index)),
         }
         if process.late_write.is_some() {
-            events.push(Event::DelayedWriteArrives(index));
+            events.push(Event::WriteThatWasGivenUpIsCommitted(index));
         }
         events.push(Event::CrashesAndRestarts(index));
     }
@@ -156,9 +149,8 @@ impl World {
                         attempt.request = Request::Gone;
                     }
                 }
-                state.tick(self.visible_within);
+                state.tick(self.visible_within, self.old());
             }
-            Event::SomebodyWritesTheObject => state.touch(),
             Event::ReadsAndDecides(index) => self.decides(state, index, state.object, false, None),
             Event::ListingIsTaken(index) => {
                 let machines = state.listed();
@@ -182,24 +174,13 @@ impl World {
                     state.processes[index].at = after_a_failed_write(purpose);
                 }
             }
-            Event::WriteIsCommittedAndItsAnswerLost(index) => {
-                if let At::Writing { new, purpose, .. } = state.processes[index].at {
-                    state.processes[index].at = after_a_failed_write(purpose);
-                    state.commit(new);
-                }
-            }
-            Event::WriteIsLost(index) => {
-                if let At::Writing { purpose, .. } = state.processes[index].at {
-                    state.processes[index].at = after_a_failed_write(purpose);
-                }
-            }
-            Event::WriteIsDelayed(index) => {
+            Event::WriteIsGivenUp(index) => {
                 if let At::Writing { new, purpose, .. } = state.processes[index].at {
                     state.processes[index].at = after_a_failed_write(purpose);
                     state.processes[index].late_write = Some(new);
                 }
             }
-            Event::DelayedWriteArrives(index) => {
+            Event::WriteThatWasGivenUpIsCommitted(index) => {
                 if let Some(new) = state.processes[index].late_write {
                     state.commit(new);
                 }
@@ -208,12 +189,10 @@ impl World {
             Event::TakesTheAnswer(index) => {
                 if let At::Waiting(id) = state.processes[index].at {
                     let attempt = &mut state.attempts[usize::from(id)];
-                    let verdict = match attempt.request {
-                        Request::Answered(verdict) => verdict,
-                        _ => Verdict::DefiniteNo,
-                    };
-                    attempt.request = Request::Gone;
-                    state.processes[index].at = At::Outcome(id, verdict);
+                    if let Request::Answered(verdict) = attempt.request {
+                        attempt.request = Request::Gone;
+                        state.processes[index].at = At::Outcome(id, verdict);
+                    }
                 }
             }
             Event::StopsWaiting(index) => self.stops_waiting(state, index),
@@ -227,8 +206,9 @@ impl World {
             }
             Event::CrashesAndRestarts(index) => crashes(&mut state.processes[index]),
             Event::RequestBuys(id) => self.buys(state, id),
-            Event::RequestIsRefused(id) => state.attempts[id].request = Request::Answered(Verdict::DefiniteNo),
-            Event::RequestIsRefusedForItsAge(id) => state.attempts[id].request = Request::Expired,
+            Event::RequestIsRefused(id) | Event::RequestIsRefusedForItsAge(id) => {
+                state.attempts[id].request = Request::Answered(Verdict::DefiniteNo);
+            }
             Event::RequestIsLost(id) => state.attempts[id].request = Request::Gone,
             Event::MachineIsListed(id) => state.attempts[id].machine = Machine::Listed { long: false },
         }
@@ -307,7 +287,7 @@ impl World {
         let At::Gate(id) = state.processes[index].at else { return };
         let age = state.attempts[usize::from(id)].age.unwrap_or(0);
         if u64::from(age) * TICK >= GATE.as_secs() && self.variant != Variant::NoGate {
-            state.processes[index].at = At::Outcome(id, Verdict::NotSent);
+            state.processes[index].at = At::Outcome(id, Verdict::DefiniteNo);
             return;
         }
         state.sent_unannounced |= state.object.attempt.is_none_or(|record| record.id != id);
@@ -339,17 +319,6 @@ impl World {
             attempt.twin = true;
         }
     }
-
-    /// An answer that no process waits for is as good as lost.
-    fn forget_what_nobody_waits_for(&self, state: &mut State) {
-        for id in 0..SIGNATURES {
-            let waits = |process: &Process| matches!(process.at, At::Waiting(waits) if usize::from(waits) == id);
-            if matches!(state.attempts[id].request, Request::Answered(_)) && !state.processes.iter().any(waits) {
-                state.attempts[id].request = Request::Gone;
-            }
-        }
-        debug_assert!(LONGEST_LOOK > 0 && self.visible_within > 0);
-    }
 }
 
 /// The memory is lost. A write that is under way is not.
@@ -370,6 +339,11 @@ fn after_a_failed_write(purpose: Purpose) -> At {
 }
 
 impl World {
+    /// Greatest age of a signature that the rules of this world can tell from a greater one.
+    fn old(&self) -> u8 {
+        if self.cloud_tells_time { OLD } else { OLD_WITHOUT_THE_CLOUDS_TIME }
+    }
+
     /// Whether every machine is listed by the time at which its absence is believed.
     pub fn is_within_the_window(&self) -> bool {
         self.visible_within <= crate::state::WINDOW
