@@ -9,21 +9,24 @@
     reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
 )]
 
+mod calm;
 mod product;
 mod properties;
 mod state;
 mod world;
 
+use calm::Restful;
 use product::Product;
 use properties::{ANNOUNCED, NOT_BLIND, ONE_MACHINE};
-use stateright::{Checker, HasDiscoveries, Model, Path};
 use state::{State, WINDOW};
+use stateright::{Checker, HasDiscoveries, Model, Path};
 use world::{Event, Variant, World};
 
 /// A cloud that lists within the window, sells a domain twice and tells its time.
 fn world(variant: Variant) -> World {
     World {
         product: Product::new(),
+        restful: Restful::default(),
         variant,
         visible_within: WINDOW,
         sells_twice: true,
@@ -34,7 +37,7 @@ fn world(variant: Variant) -> World {
 
 /// A cloud that may list a machine only after its absence was believed.
 fn slow(variant: Variant) -> World {
-    World { visible_within: WINDOW + 3, ..world(variant) }
+    World { visible_within: WINDOW + 2, ..world(variant) }
 }
 
 /// Visits every state there is, and fails with a readable trace if a rule is broken in one.
@@ -59,7 +62,12 @@ fn is_failure(expectation: &stateright::Expectation) -> bool {
 fn broken(name: &str, world: World, rule: &'static str) {
     let checker = world.checker().threads(2).finish_when(HasDiscoveries::AnyOf([rule].into())).spawn_bfs().join();
     let path = checker.discovery(rule).unwrap_or_else(|| panic!("{name}: the checker did not notice"));
-    println!("{name}: {:?} breaks {rule:?} in {} events\n{}", checker.model().variant, path.clone().into_actions().len(), told(&path));
+    println!(
+        "{name}: {:?} breaks {rule:?} in {} events\n{}",
+        checker.model().variant,
+        path.clone().into_actions().len(),
+        told(&path)
+    );
 }
 
 /// A trace, one event a line.
@@ -72,6 +80,31 @@ fn told(path: &Path<State, Event>) -> String {
 #[test]
 fn two_processes_buy_one_machine() {
     holds("a cloud that sells a domain twice", world(Variant::AsBuilt));
+}
+
+#[test]
+fn and_where_the_cloud_sells_a_domain_once() {
+    holds("a cloud that sells a domain once", World { sells_twice: false, ..world(Variant::AsBuilt) });
+}
+
+#[test]
+fn and_where_the_cloud_tells_no_time() {
+    holds("a cloud that tells no time", World { cloud_tells_time: false, ..world(Variant::AsBuilt) });
+}
+
+#[test]
+fn and_where_the_cloud_takes_old_signatures() {
+    holds("a cloud that takes old signatures", World { refuses_old_signatures: false, ..world(Variant::AsBuilt) });
+}
+
+#[test]
+fn a_cloud_that_lists_too_late_is_the_residual_risk() {
+    holds("a cloud that lists after the window", slow(Variant::AsBuilt));
+}
+
+#[test]
+fn the_clouds_five_minutes_hide_a_missing_gate() {
+    holds("no gate, but a cloud that refuses old signatures", world(Variant::NoGate));
 }
 
 #[test]

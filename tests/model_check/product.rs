@@ -45,7 +45,9 @@ pub struct Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     LookUp,
-    Create { lapsed_before: u8 },
+    Create {
+        lapsed_before: u8,
+    },
     Adopt(Status),
     Close(Status),
     /// Nothing that matters to the protocol.
@@ -106,7 +108,8 @@ impl Product {
 
     /// The status with the outcome of an attempt folded in, unless that says nothing new.
     pub fn merge(&self, status: Status, id: u8, verdict: Verdict) -> Option<Status> {
-        match self.ask(Question::Merge(status, id, verdict), || Answer::Merge(self.compute_merge(status, id, verdict))) {
+        match self.ask(Question::Merge(status, id, verdict), || Answer::Merge(self.compute_merge(status, id, verdict)))
+        {
             Answer::Merge(merged) => merged,
             Answer::Pass(..) => unreachable!("a merge is answered as one"),
         }

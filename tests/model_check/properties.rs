@@ -3,11 +3,13 @@
 use stateright::Property;
 
 use crate::state::{At, Phase, Purpose, Request, SIGNATURE_LIMIT, State, Verdict};
-use crate::world::World;
+use crate::world::{Variant, World};
 
 pub const ONE_MACHINE: &str = "never more than one machine";
 pub const ANNOUNCED: &str = "no create is sent without its intent in the object";
 pub const NOT_BLIND: &str = "no create is sent once a machine was listed for a look's longest age";
+
+pub const RECORDED: &str = "once nothing fails any more, every machine is recorded";
 
 /// The properties. In a cloud that lists machines later than the window, two are possible, and the other rules still hold.
 pub fn of(world: &World) -> Vec<Property<World>> {
@@ -36,21 +38,31 @@ pub fn of(world: &World) -> Vec<Property<World>> {
         Property::sometimes("an intent whose answer was lost is closed as never sent", |_: &World, state: &State| {
             is(state, Phase::Rejected) && state.attempts.iter().all(|one| one.request == Request::NotSent)
         }),
-        Property::sometimes("ids arrive after another process gave the attempt up as uncertain", |_: &World, state: &State| {
-            is(state, Phase::Uncertain)
-                && state.processes.iter().any(|one| matches!(one.at, At::Outcome(_, Verdict::Bought)))
-        }),
+        Property::sometimes(
+            "ids arrive after another process gave the attempt up as uncertain",
+            |_: &World, state: &State| {
+                is(state, Phase::Uncertain)
+                    && state.processes.iter().any(|one| matches!(one.at, At::Outcome(_, Verdict::Bought)))
+            },
+        ),
     ];
     let one_machine: fn(&World, &State) -> bool = |_, state| state.machines() <= 1;
-    let expected = world.is_within_the_window();
-    if expected {
+    if world.is_within_the_window() {
         all.push(Property::always(ONE_MACHINE, one_machine));
+        all.push(Property::always(RECORDED, |world: &World, state: &State| {
+            world.variant != Variant::AsBuilt || world.comes_to_rest(state)
+        }));
     } else {
-        all.push(Property::sometimes("a machine listed too late is bought twice", |_: &World, state: &State| state.machines() > 1));
+        all.push(Property::sometimes("a machine listed too late is bought twice", |_: &World, state: &State| {
+            state.machines() > 1
+        }));
     }
     if world.refuses_old_signatures {
         all.push(Property::sometimes("a late request is refused by the cloud", |_: &World, state: &State| {
-            state.attempts.iter().any(|one| one.request == Request::InFlight && one.age.is_some_and(|age| age > SIGNATURE_LIMIT))
+            state
+                .attempts
+                .iter()
+                .any(|one| one.request == Request::InFlight && one.age.is_some_and(|age| age > SIGNATURE_LIMIT))
         }));
     }
     all

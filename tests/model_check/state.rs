@@ -78,9 +78,7 @@ pub enum Machine {
     /// Not listed yet; its age.
     Hidden(u8),
     /// Listed; whether for a tick or longer.
-    Listed {
-        long: bool,
-    },
+    Listed { long: bool },
 }
 
 /// One signature and what came of it.
@@ -239,7 +237,8 @@ impl State {
     pub fn simplify(&mut self, old: u8) {
         for id in 0..SIGNATURES {
             let attempt = self.attempts[id];
-            let waited_for = self.processes.iter().any(|one| matches!(one.at, At::Waiting(waits) if usize::from(waits) == id));
+            let waited_for =
+                self.processes.iter().any(|one| matches!(one.at, At::Waiting(waits) if usize::from(waits) == id));
             if matches!(attempt.request, Request::Answered(_)) && !waited_for {
                 self.attempts[id].request = Request::Gone;
             }
@@ -274,7 +273,9 @@ impl State {
 
     /// Whether a rule may still ask for the age of the signature.
     fn concerns_somebody(&self, id: usize) -> bool {
-        let is = |record: Option<Record>| record.is_some_and(|record| usize::from(record.id) == id && record.phase.is_open());
+        let is = |record: Option<Record>| {
+            record.is_some_and(|record| usize::from(record.id) == id && record.phase.is_open())
+        };
         is(self.object.attempt)
             || self.processes.iter().any(|one| {
                 one.late_write.is_some_and(|new| is(new.attempt))

@@ -5,11 +5,12 @@ use pai_operator::controller::create::GATE;
 use pai_operator::controller::decide::FRESH_FOR;
 use stateright::{Model, Property};
 
+use crate::calm::Restful;
 use crate::product::{Move, Pass, Product};
 use crate::properties;
 use crate::state::{
-    At, Copy, Listing, Machine, OLD, OLD_WITHOUT_THE_CLOUDS_TIME, Phase, Process, Purpose, Record, Request, SIGNATURE_LIMIT,
-    State, TICK, Verdict,
+    At, Copy, Listing, Machine, OLD, OLD_WITHOUT_THE_CLOUDS_TIME, Phase, Process, Purpose, Record, Request,
+    SIGNATURE_LIMIT, State, TICK, Verdict,
 };
 
 /// How the rules are carried out: as the product does, or with one of them broken, which the checker must notice.
@@ -29,6 +30,7 @@ pub enum Variant {
 /// The cloud and the network around the processes.
 pub struct World {
     pub product: Product,
+    pub restful: Restful,
     pub variant: Variant,
     /// Ticks after which a bought machine is certainly listed.
     pub visible_within: u8,
