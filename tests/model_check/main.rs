@@ -37,7 +37,7 @@ fn world(variant: Variant) -> World {
 
 /// A cloud that may list a machine only after its absence was believed.
 fn slow(variant: Variant) -> World {
-    World { visible_within: WINDOW + 2, ..world(variant) }
+    World { visible_within: WINDOW + 3, ..world(variant) }
 }
 
 /// Visits every state there is, and fails with a readable trace if a rule is broken in one.
@@ -83,26 +83,31 @@ fn two_processes_buy_one_machine() {
 }
 
 #[test]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_sells_a_domain_once() {
     holds("a cloud that sells a domain once", World { sells_twice: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_tells_no_time() {
     holds("a cloud that tells no time", World { cloud_tells_time: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_takes_old_signatures() {
     holds("a cloud that takes old signatures", World { refuses_old_signatures: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn a_cloud_that_lists_too_late_is_the_residual_risk() {
     holds("a cloud that lists after the window", slow(Variant::AsBuilt));
 }
 
 #[test]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn the_clouds_five_minutes_hide_a_missing_gate() {
     holds("no gate, but a cloud that refuses old signatures", world(Variant::NoGate));
 }
