@@ -27,7 +27,7 @@ impl World {
         for _ in 0..PATIENCE {
             if !looked {
                 let key = hash(&state);
-                if known.contains(&key) || self.is_at_rest(&state) {
+                if known.contains(&key) || Self::is_at_rest(&state) {
                     known.extend(passed);
                     known.insert(key);
                     return true;
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Nothing is under way, nothing is open but what a person must decide, and every machine is recorded.
-    fn is_at_rest(&self, state: &State) -> bool {
+    fn is_at_rest(state: &State) -> bool {
         let bought = state.attempts.iter().enumerate().filter(|(_, one)| one.machine != Machine::None);
         let bought = bought.fold(0, |set, (id, _)| set | 1 << id);
         let held = state.object.attempt.is_some_and(|record| record.phase == Phase::Held);

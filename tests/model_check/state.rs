@@ -291,7 +291,7 @@ impl State {
 
 impl Copy {
     /// Whether an attempt is open in it.
-    fn is_open(&self) -> bool {
+    fn is_open(self) -> bool {
         self.status.attempt.is_some_and(|record| record.phase.is_open())
     }
 }

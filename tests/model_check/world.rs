@@ -167,7 +167,7 @@ impl World {
             }
             Event::LookFails(index) => state.processes[index].at = At::Idle,
             Event::SignsAndWritesTheIntent(index) => self.signs(state, index),
-            Event::WriteIsCommitted(index) => self.commits(state, index),
+            Event::WriteIsCommitted(index) => Self::commits(state, index),
             Event::WriteConflicts(index) => {
                 if let At::Writing { purpose, .. } = state.processes[index].at {
                     if let Purpose::Intent(id) = purpose {
@@ -251,9 +251,10 @@ impl World {
 
     fn signs(&self, state: &mut State, index: usize) {
         let At::Deciding { copy, begun, lapsed_before } = state.processes[index].at else { return };
-        let stale = u64::from(begun) * TICK >= FRESH_FOR.as_secs();
+        let too_old = u64::from(begun) * TICK >= FRESH_FOR.as_secs();
         let unsigned = state.attempts.iter().position(|attempt| attempt.age.is_none());
-        let (Some(id), true) = (unsigned, !stale || self.variant == Variant::FreshnessNotCheckedAtTheSignature) else {
+        let (Some(id), true) = (unsigned, !too_old || self.variant == Variant::FreshnessNotCheckedAtTheSignature)
+        else {
             state.processes[index].at = At::Idle;
             return;
         };
@@ -270,7 +271,7 @@ impl World {
         process.at = At::Writing { new, outdated: copy.outdated, purpose: Purpose::Intent(id) };
     }
 
-    fn commits(&self, state: &mut State, index: usize) {
+    fn commits(state: &mut State, index: usize) {
         let At::Writing { new, purpose, .. } = state.processes[index].at else { return };
         let process = &mut state.processes[index];
         process.at = At::Idle;
