@@ -62,7 +62,8 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     Ok(Outcome::Again(Duration::from_secs(1)))
 }
 
-fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>) {
+/// Folds the machine into the status: an open attempt is closed by it.
+pub fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>) {
     if let Some(attempt) = status.create_attempt.as_mut().filter(|attempt| attempt.state.is_open()) {
         attempt.state = AttemptState::Created;
     }

@@ -39,8 +39,11 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     let (Ok(account), Some(Ok(inputs)), Some(Ok(found))) = (&seen.account, &seen.create_inputs, &seen.lookup) else {
         return Ok(Outcome::Again(Duration::from_secs(1)));
     };
-    // The wall clock may have stepped since `decide` judged the lookup's age, and the watch may have brought a rival.
-    let stale = context.clock.monotonic().duration_since(found.begun) >= FRESH_FOR;
+    // Both clocks are read before the signature, so that the gate errs on the safe side; and before the lookup's age is judged, so that
+    // a process which is frozen from here on does not send on a look older than that and the gate together.
+    let signed_at = context.clock.monotonic();
+    // The wall clock may have stepped since `decide` judged that age, and the watch may have brought a rival.
+    let stale = signed_at.duration_since(found.begun) >= FRESH_FOR;
     if stale || context.objects.rival(&seen.object).is_some() {
         return Ok(Outcome::Again(Duration::from_secs(1)));
     }
@@ -50,8 +53,6 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
     if let Err(wait) = context.cloud.create_permit(account, context.clock.monotonic()) {
         return Ok(Outcome::Again(wait));
     }
-    // Both clocks are read before the signature, so that the gate errs on the safe side.
-    let signed_at = context.clock.monotonic();
     let attempt = new_attempt(context, seen, account);
     let request = create_request(&seen.object.spec, &attempt.instance_name, inputs);
     let signed = match context.cloud.prepare_create(account, &request, attempt.signed_at) {
@@ -109,7 +110,7 @@ fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateA
 }
 
 /// Attempts in a row that lapsed before a new one.
-fn lapsed_before(last: Option<&CreateAttempt>) -> i64 {
+pub fn lapsed_before(last: Option<&CreateAttempt>) -> i64 {
     match last {
         Some(last) if last.state == AttemptState::Lapsed => last.lapsed_before.saturating_add(1),
         _ => 0,

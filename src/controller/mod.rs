@@ -15,7 +15,7 @@ pub mod memory;
 pub mod name;
 pub mod objects;
 pub mod observe;
-mod outcome;
+pub mod outcome;
 pub mod paging;
 mod pass;
 pub mod problem;

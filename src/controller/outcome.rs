@@ -13,27 +13,39 @@ use crate::api::{AttemptState, CreateAttempt, InstanceStatus, PaiInstance, PaiIn
 use crate::tencent::{CallError, CreatePaiInstanceReply, CreateVerdict, InstanceId, Reply, create_verdict};
 
 /// What the task needs to know about the object it buys for.
-pub(super) struct Purchase {
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) object: PaiInstance,
-    pub(super) inputs: Inputs,
-    pub(super) attempt: CreateAttempt,
-    pub(super) signed_at: Instant,
+pub struct Purchase {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`: another object of the same name is a stranger.
+    pub uid: String,
+    /// The object that the request was made from.
+    pub object: PaiInstance,
+    /// What the create rests on.
+    pub inputs: Inputs,
+    /// The record as it was written before the send.
+    pub attempt: CreateAttempt,
+    /// When it was signed, by the monotonic clock.
+    pub signed_at: Instant,
 }
 
 /// What became of the one send, in the terms of the status.
 #[derive(Clone, Debug)]
-pub(super) struct Closed {
-    pub(super) state: AttemptState,
-    pub(super) ids: Vec<InstanceId>,
-    pub(super) request_id: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) problem: Option<Problem>,
+pub struct Closed {
+    /// Where the attempt belongs now.
+    pub state: AttemptState,
+    /// What was bought.
+    pub ids: Vec<InstanceId>,
+    /// The cloud's RequestId, where there was an answer.
+    pub request_id: Option<String>,
+    /// Why, for the record.
+    pub reason: Option<String>,
+    /// What stands in the way of the next try.
+    pub problem: Option<Problem>,
 }
 
 impl Closed {
-    pub(super) fn not_sent(why: &str) -> Self {
+    /// Nothing left this process.
+    pub fn not_sent(why: &str) -> Self {
         Self {
             state: AttemptState::Rejected,
             ids: Vec::new(),
@@ -44,7 +56,7 @@ impl Closed {
     }
 
     /// The table of step 9: a definite yes, a definite no, and everything else.
-    pub(super) fn judged(result: &Result<Reply<CreatePaiInstanceReply>, CallError>, purchase: &Purchase) -> Self {
+    pub fn judged(result: &Result<Reply<CreatePaiInstanceReply>, CallError>, purchase: &Purchase) -> Self {
         let request_id = match result {
             Ok(reply) => reply.request_id.clone(),
             Err(error) => error.request_id().map(str::to_owned),
@@ -73,7 +85,7 @@ impl Closed {
     ///
     /// Another attempt in the status is newer than ours: a sender that was frozen must not write over it. Only ids are never dropped,
     /// since they cost money.
-    pub(super) fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) -> bool {
+    pub fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) -> bool {
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
         attempt.request_id.clone_from(&self.request_id);

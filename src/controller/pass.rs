@@ -89,7 +89,8 @@ async fn look(context: &Context, seen: &mut Observed) {
     if let (Some(attempt), Ok(found)) = (open, &result) {
         let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
         let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
-        let rounds = if nothing { EmptyRounds::with(before, attempt, found) } else { None };
+        let ended = context.clock.monotonic();
+        let rounds = if nothing { EmptyRounds::with(before, attempt, found, ended) } else { None };
         seen.recollection.empty_rounds.clone_from(&rounds);
         context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
     }

@@ -36,7 +36,7 @@ pub struct EmptyRounds {
     pub attempt_id: String,
     /// How many there were.
     pub count: u32,
-    /// When the first of them began, by the monotonic clock: the wall clock may step.
+    /// When the first of them had ended, by the monotonic clock: the wall clock may step.
     pub first: Instant,
     /// When the last of them began.
     pub last: Instant,
@@ -44,7 +44,10 @@ pub struct EmptyRounds {
 
 impl EmptyRounds {
     /// The rounds with one more, if the look was late enough to count: before that a machine may still appear by the request itself.
-    pub fn with(rounds: Option<Self>, attempt: &CreateAttempt, found: &Found) -> Option<Self> {
+    ///
+    /// The window runs from the end of the first: its answer says that it was late enough, not its beginning, from which it may have
+    /// waited for its turn.
+    pub fn with(rounds: Option<Self>, attempt: &CreateAttempt, found: &Found, ended: Instant) -> Option<Self> {
         let late_enough = match found.cloud_time {
             Some(time) => time >= attempt.signed_at + AFTER_BY_CLOUD_CLOCK,
             None => found.begun_at >= attempt.signed_at + AFTER_BY_OUR_CLOCK,
@@ -54,7 +57,7 @@ impl EmptyRounds {
         }
         let before = rounds.filter(|rounds| rounds.attempt_id == attempt.id);
         Some(before.map_or_else(
-            || Self { attempt_id: attempt.id.clone(), count: 1, first: found.begun, last: found.begun },
+            || Self { attempt_id: attempt.id.clone(), count: 1, first: ended, last: found.begun },
             |rounds| Self { count: rounds.count + 1, last: found.begun, ..rounds },
         ))
     }

@@ -135,16 +135,35 @@ fn settling_an_unknown_outcome() {
 fn only_late_rounds_count() {
     let attempt = uncertain(400).0.status.create_attempt.unwrap();
     let look = |begun, cloud_time| Found { begun_at: at(begun), cloud_time, ..nothing_found() };
-    let round = |begun, cloud_time| EmptyRounds::with(None, &attempt, &look(begun, cloud_time));
+    let round = |begun, cloud_time| EmptyRounds::with(None, &attempt, &look(begun, cloud_time), Instant::now());
     assert_eq!(round(0, Some(at(-400 + 359))), None, "the signature may still be good by the cloud's clock");
     assert!(round(0, Some(at(-400 + 360))).is_some());
     assert_eq!(round(0, None), None, "without the cloud's clock it takes longer");
     assert!(round(260, None).is_some());
     let one = round(0, Some(at(0)));
-    let two = EmptyRounds::with(one.clone(), &attempt, &look(100, Some(at(100)))).unwrap();
+    let two = EmptyRounds::with(one.clone(), &attempt, &look(100, Some(at(100))), Instant::now()).unwrap();
     assert_eq!((two.count, two.first), (2, one.as_ref().unwrap().first));
-    let back = EmptyRounds::with(one, &attempt, &look(1, Some(at(-400))));
+    let back = EmptyRounds::with(one, &attempt, &look(1, Some(at(-400))), Instant::now());
     assert_eq!(back, None, "a cloud whose clock stepped back starts anew");
+}
+
+/// Found by the model check: a first look that was begun long before its answer made the window pass at once.
+#[test]
+fn the_window_runs_from_the_end_of_the_first_round() {
+    let attempt = uncertain(400).0.status.create_attempt.unwrap();
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let look = |begun| Found { begun: after(begun), ..nothing_found() };
+    let first = EmptyRounds::with(None, &attempt, &look(0), after(300));
+    let second = EmptyRounds::with(first, &attempt, &look(301), after(302));
+    let third = |begun| EmptyRounds::with(second.clone(), &attempt, &look(begun), after(begun + 1));
+    let settled = |begun| {
+        let seen = uncertain(400).with(|seen| seen.recollection.empty_rounds = third(begun));
+        matches!(seen.decide(), Step::CloseAttempt { .. })
+    };
+    assert!(!settled(303), "three looks within three seconds");
+    assert!(!settled(599));
+    assert!(settled(600));
 }
 
 #[test]
