@@ -59,7 +59,7 @@ fn install_use_and_uninstall() {
     for step in ["delete pai --all", "helm uninstall pai-operator", "delete crd"] {
         assert!(notes.contains(step), "the notes lack '{step}':\n{notes}");
     }
-    plane.kubectl(&["wait", "--for=condition=Established", "--all", "crd", "--timeout=60s"]).ok().unwrap();
+    plane.wait_for_crd("paiinstances.pai.tencentcloud.io").unwrap();
     samples_are_valid(&plane);
     rights_are_as_small_as_they_look(&plane);
     plane.helm(&["uninstall", "pai-operator", &namespace]).ok().unwrap();
