@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::layout::{Layout, Output};
@@ -44,7 +45,7 @@ pub(crate) struct Running {
 }
 
 /// By what a leader is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Leader {
     pub pod_name: String,
     pub args: Vec<String>,
