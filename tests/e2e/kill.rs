@@ -158,6 +158,7 @@ fn a_purchase_under_way_is_finished_before_the_operator_stops() {
     let scene = Scene::behind(&gate, true);
     scene.instance("victim", |_| ());
     scene.until("the answer to stand at the gate", || gate.holds());
+    scene.assert_metrics_hide();
     scene.stack.operator().signal("TERM").unwrap();
     scene.wait_for_log("stopping: passes and purchases under way");
     gate.open();

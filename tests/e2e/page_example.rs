@@ -40,10 +40,12 @@ fn the_page_example_is_bought_as_the_page_says_and_terminated_on_delete() {
 
     scene.delete("apple");
     assert!(scene.stack.simulator().instances().unwrap().is_empty());
-    scene.wait_event("apple", "Terminated");
-    let told: Vec<(String, String)> = scene.events("apple").into_iter().map(|told| (told.kind, told.reason)).collect();
-    let expected = ["Provisioning", "Available", "Deleting", "Terminated"];
-    assert_eq!(told, expected.map(|reason| ("Normal".to_owned(), reason.to_owned())));
+    let told = scene.until("the last Event", || {
+        let told = scene.events("apple");
+        if told.iter().any(|told| told.reason == "Terminated") { Ok(told) } else { Err(format!("{told:?}")) }
+    });
+    let told: Vec<(&str, &str)> = told.iter().map(|told| (told.kind.as_str(), told.reason.as_str())).collect();
+    assert_eq!(told, ["Provisioning", "Available", "Deleting", "Terminated"].map(|reason| ("Normal", reason)));
 }
 
 #[test]

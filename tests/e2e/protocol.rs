@@ -211,6 +211,7 @@ fn a_deletion_outlives_its_secret() {
     scene.secret("tencentcloud-credentials", &[("secretId", &account.id), ("secretKey", &account.key)]);
     scene.instance("stranded", unnamed);
     scene.wait_ready("stranded");
+    scene.assert_metrics_hide();
     scene.stack.operator().terminate().unwrap();
     scene.kubectl(&["delete", "secret", "tencentcloud-credentials"]);
     scene.stack.operator().start().unwrap();

@@ -113,8 +113,8 @@ fn buy(env: &BTreeMap<String, String>, name: &str) -> String {
     let output = Command::new("/bin/sh").args(["-c", script, "sh", &manifest, name]).envs(env).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let calls = page(env, "calls");
-    let creates = calls.as_array().unwrap().iter().filter(|call| call["action"] == "CreatePaiInstance");
-    creates.last().unwrap()["secretId"].as_str().unwrap().to_owned()
+    let mut creates = calls.as_array().unwrap().iter().filter(|call| call["action"] == "CreatePaiInstance");
+    creates.next_back().unwrap()["secretId"].as_str().unwrap().to_owned()
 }
 
 #[test]

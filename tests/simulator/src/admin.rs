@@ -27,7 +27,7 @@ type Refusal = (u16, String);
 /// A key with an account of its own, as `--account` takes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Key {
+struct NewAccount {
     id: String,
     key: String,
     token: Option<String>,
@@ -53,10 +53,10 @@ fn answer(cloud: &mut Cloud, request: &HttpRequest) -> Result<Value, Refusal> {
             Ok(json!([]))
         }
         ("POST", "accounts") => {
-            let key: Key =
+            let new: NewAccount =
                 serde_json::from_slice(&request.body).map_err(|error| (400, format!("not an account: {error}")))?;
-            let account = Account::new(key.id, key.key);
-            cloud.add_account(match key.token {
+            let account = Account::new(new.id, new.key);
+            cloud.add_account(match new.token {
                 Some(token) => account.token(token),
                 None => account,
             });
