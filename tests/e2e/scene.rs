@@ -281,6 +281,14 @@ fn shown(secret: &str, text: &str) -> Option<String> {
 }
 
 #[test]
+#[should_panic(expected = "pai-operator ended by itself")]
+fn a_wait_ends_with_the_operator() {
+    let scene = Scene::start(&[]);
+    scene.stack.operator().signal("KILL").unwrap();
+    scene.until("what never comes", || -> Result<(), String> { Err("not yet".to_owned()) });
+}
+
+#[test]
 fn the_search_finds_every_form_of_a_secret() {
     let seen = |secret: &str, text: &str| shown(secret, text).is_some();
     assert!(seen("local-stack-key\n", r#"{"key":"local-stack-key"}"#));
