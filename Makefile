@@ -50,9 +50,10 @@ up: programs
 down: harness
 	@$(HARNESS) down
 
-# The tests find their programs themselves: those that cargo builds for them.
-test: tools
-	env -u PAI_OPERATOR_BIN -u PAI_SIMULATOR_BIN cargo test --workspace --locked --no-fail-fast
+# The programs are built first and named by the variables above, so that no test builds anything; a plain
+# `cargo test` finds or builds them itself.
+test: programs tools
+	cargo test --workspace --locked --no-fail-fast
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1

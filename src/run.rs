@@ -70,6 +70,8 @@ pub enum Start {
 
 /// Runs the operator until a signal, or until leadership is lost. The exit code is zero only after a clean stop.
 pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
+    // First, as a signal that comes before its handler ends the process as a failure.
+    let stop = stop_signal()?;
     logs::init(options.log_format, &options.log_level)?;
     let endpoints = Endpoints::new(&options.endpoint_root, &options.endpoint, options.allow_insecure_endpoints)?;
     let clock = Clock::system();
@@ -78,7 +80,6 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::default());
     serve(&options, &health, &metrics).await?;
-    let stop = stop_signal()?;
 
     let lease = leader::Settings {
         namespace: options.lease_namespace.clone().unwrap_or(own_namespace),

@@ -5,13 +5,14 @@
 #![cfg(test)]
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
-use tencentcloud_simulator::{Account, Config, Server};
+use tencentcloud_simulator::{Account, Config, Server, ServerHandle};
 
 /// Every case of `drive.py`, by name: one that it leaves out fails here.
 const CASES: &[&str] = &[
@@ -63,7 +64,26 @@ async fn the_vendors_sdk_works_unchanged() {
     }
     assert_eq!(lines.len(), CASES.len(), "cases not named here:\n{text}");
     assert!(output.status.success(), "{text}{errors}");
+    creates_are_limited_by_the_second(&server);
     server.shutdown().await;
+}
+
+/// At most 20 creates of an account in a second of the clock, and none is refused in a second that had fewer.
+fn creates_are_limited_by_the_second(server: &ServerHandle) {
+    let mut seconds: BTreeMap<(String, String, i64), (usize, usize)> = BTreeMap::new();
+    let cloud = server.cloud();
+    // A call that fails at the door is not counted by the cloud either.
+    let at_the_door = |outcome: &str| outcome.starts_with("AuthFailure.") || outcome == "UnsupportedRegion";
+    for call in cloud.calls(0).filter(|call| call.action == "CreatePaiInstance" && !at_the_door(&call.outcome)) {
+        let second = (call.secret_id.clone(), call.region.clone(), call.time.as_second());
+        let (passed, refused) = seconds.entry(second).or_default();
+        *(if call.outcome == "RequestLimitExceeded" { refused } else { passed }) += 1;
+    }
+    assert!(seconds.values().any(|(_, refused)| *refused > 0), "{seconds:?}");
+    for (second, (passed, refused)) in &seconds {
+        assert!(*passed <= 20, "{passed} in {second:?}");
+        assert!(*refused == 0 || *passed == 20, "{refused} refused after {passed} in {second:?}");
+    }
 }
 
 fn here() -> PathBuf {

@@ -74,8 +74,7 @@ fn an_object_of_a_looser_crd_can_be_worked_on_and_let_go() {
     loosen(&mut loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
     server.plane().apply(&loose.to_string()).ok().unwrap();
     let name = format!("paiinstances.{GROUP}");
-    let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", &name];
-    server.plane().kubectl(&established).ok().unwrap();
+    server.plane().wait_for_crd(&name).unwrap();
     server.create(&careless("old"));
     server.plane().apply(&strict.to_string()).ok().unwrap();
     wait_until("the strict CRD to take effect", TAKES_EFFECT, || match server.try_create(&careless("new")) {

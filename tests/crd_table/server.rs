@@ -150,8 +150,7 @@ fn accepted(answer: Answer) -> Value {
 
 fn install(plane: &ControlPlane) {
     plane.apply(&crd::yaml().unwrap()).ok().unwrap();
-    let served = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd::CRD_NAME];
-    plane.kubectl(&served).ok().unwrap();
+    plane.wait_for_crd(crd::CRD_NAME).unwrap();
     let found = plane.get(&["crd", crd::CRD_NAME]).unwrap();
     let conditions = found["status"]["conditions"].as_array().unwrap();
     let complaint = |condition: &&Value| condition["type"] == "NonStructuralSchema" && condition["status"] == "True";

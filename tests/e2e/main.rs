@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test may stop
 
+mod gate;
 mod kill;
 mod page_example;
 mod protocol;

@@ -1,13 +1,19 @@
 //! The creation and deletion protocol on real parts: what a fault leaves behind, and what is never done twice.
 
-use pai_harness::wait_until;
 use serde_json::{Value, json};
 
-use crate::scene::{PATIENCE, Scene, condition, text};
+use crate::scene::{Scene, condition, text};
 
 impl Scene {
     fn machines(&self) -> Vec<Value> {
         self.stack.simulator().instances().unwrap()
+    }
+
+    /// Passes that the operator has ended, however.
+    fn passes(&self) -> f64 {
+        let page = self.stack.operator().metrics().unwrap();
+        let counts = page.lines().filter(|line| line.starts_with("pai_operator_reconcile_total{"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
     fn calls_of(&self, action: &str) -> Vec<Value> {
@@ -27,7 +33,7 @@ fn unnamed(spec: &mut Value) {
 
 #[test]
 fn a_lost_answer_is_settled_by_looking_not_by_calling_again() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     let effects = [
         json!({"kind": "drop", "commit": true}),
         json!({"kind": "truncate", "commit": true}),
@@ -47,12 +53,11 @@ fn a_lost_answer_is_settled_by_looking_not_by_calling_again() {
         assert_eq!(scene.creates().len(), round + 1, "{effect}");
         assert_eq!(scene.machines().len(), round + 1, "{effect}");
     }
-    scene.assert_no_secret_shown();
 }
 
 #[test]
 fn a_wiped_status_finds_its_machine_again() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("wiped", unnamed);
     scene.wait_ready("wiped");
     let ids = scene.object("wiped")["status"]["instanceIds"].clone();
@@ -65,12 +70,17 @@ fn a_wiped_status_finds_its_machine_again() {
 
 #[test]
 fn two_objects_with_one_domain_buy_one_machine() {
-    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    let scene = Scene::start(&["--domain-policy=shared"]);
     let same = |spec: &mut Value| {
         unnamed(spec);
         spec["domainName"] = json!("same.pai.tcloudbase.com");
     };
     scene.instance("first", same);
+    // Of two that were made within one second the one with the smaller UID would be first.
+    scene.until("the create of the first", || {
+        let object = scene.object("first");
+        if object["status"]["createAttempt"].is_null() { Err(object["status"].to_string()) } else { Ok(()) }
+    });
     scene.instance("second", same);
     scene.wait_ready("first");
     let ready = scene.wait_reason("second", "DomainConflict");
@@ -84,14 +94,14 @@ fn two_objects_with_one_domain_buy_one_machine() {
 
 #[test]
 fn a_domain_that_somebody_else_has_is_left_alone() {
-    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    let scene = Scene::start(&["--domain-policy=shared"]);
     scene.instance("owner", |spec| spec["deletionPolicy"] = json!("Retain"));
     scene.wait_ready("owner");
     scene.delete("owner");
     assert_eq!(scene.machines().len(), 1, "Retain leaves it running");
     assert!(scene.calls_of("TerminateInstances").is_empty());
-    let (_, note) = scene.events("owner").into_iter().find(|(reason, _)| reason == "Retained").unwrap();
-    assert!(note.contains("still billed"), "{note}");
+    let told = scene.wait_event("owner", "Retained");
+    assert!(told.note.contains("still billed"), "{told:?}");
 
     scene.instance("stranger", |spec| spec["domainName"] = json!("owner-gz012345.pai.tcloudbase.com"));
     let ready = scene.wait_reason("stranger", "DomainTaken");
@@ -102,7 +112,7 @@ fn a_domain_that_somebody_else_has_is_left_alone() {
 
 #[test]
 fn a_cloud_without_the_pai_listing_is_enough() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     let gone = json!({"kind": "error", "code": "ActionOffline", "message": "taken out of service", "commit": false});
     scene
         .stack
@@ -117,26 +127,27 @@ fn a_cloud_without_the_pai_listing_is_enough() {
 
 #[test]
 fn a_listing_that_proves_nothing_buys_nothing() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("present", unnamed);
     scene.wait_ready("present");
     let broken = json!({"kind": "error", "code": "InternalError", "message": "down", "commit": false});
     scene
         .stack
         .simulator()
-        .add_fault(&json!({"action": "DescribePaiInstances", "after": 0, "times": 3, "effect": broken}))
+        .add_fault(&json!({"action": "DescribePaiInstances", "after": 0, "times": 1000, "effect": broken}))
         .unwrap();
     scene.instance("waits", unnamed);
     let ready = scene.wait_reason("waits", "CloudUnavailable");
     assert!(text(&ready["message"]).contains("Nothing was bought"), "{ready}");
     assert_eq!(scene.creates().len(), 1);
     scene.stack.simulator().clear_faults().unwrap();
+    scene.look_again("waits");
     scene.wait_ready("waits");
 }
 
 #[test]
 fn a_prepaid_machine_is_returned_with_one_call() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("monthly", |spec| {
         spec["instanceChargeType"] = json!("PREPAID");
         spec["instanceChargePrepaid"] = json!({"period": 1});
@@ -147,12 +158,13 @@ fn a_prepaid_machine_is_returned_with_one_call() {
     scene.delete("monthly");
     assert_eq!(scene.calls_of("TerminateInstances").len(), 1);
     assert_eq!(scene.machines()[0]["InstanceState"], "SHUTDOWN", "in the recycle bin, not destroyed");
-    assert!(scene.events("monthly").iter().any(|(reason, note)| reason == "Recycled" && note.contains("recycle bin")));
+    let told = scene.wait_event("monthly", "Recycled");
+    assert!(told.note.contains("recycle bin"), "{told:?}");
 }
 
 #[test]
 fn a_refused_return_is_told_and_tried_again_when_asked() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("kept", |spec| {
         spec["instanceChargeType"] = json!("PREPAID");
         spec["instanceChargePrepaid"] = json!({"period": 1});
@@ -172,19 +184,23 @@ fn a_refused_return_is_told_and_tried_again_when_asked() {
     );
     // Whatever else happens to the object, the refusal is not repeated by itself.
     for round in 1..=3 {
+        let before = scene.passes();
         scene.kubectl(&["annotate", "pai", "kept", &format!("example.com/round=r{round}"), "--overwrite"]);
-        scene.wait_reason("kept", "NotReturnable");
+        scene.until("a pass over the changed object", || {
+            if scene.passes() > before { Ok(()) } else { Err(format!("{before} passes")) }
+        });
     }
+    scene.wait_reason("kept", "NotReturnable");
     assert_eq!(scene.calls_of("TerminateInstances").len(), 1);
     scene.look_again("kept");
-    scene.kubectl(&["wait", "--for=delete", "pai/kept", "--timeout=90s"]);
+    scene.wait_gone("kept");
     assert_eq!(scene.calls_of("TerminateInstances").len(), 2);
     assert_eq!(scene.machines()[0]["InstanceState"], "SHUTDOWN");
 }
 
 #[test]
 fn a_deletion_outlives_its_secret() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("orphan", unnamed);
     scene.wait_ready("orphan");
     scene.kubectl(&["delete", "secret", "tencentcloud-credentials"]);
@@ -195,6 +211,7 @@ fn a_deletion_outlives_its_secret() {
     scene.secret("tencentcloud-credentials", &[("secretId", &account.id), ("secretKey", &account.key)]);
     scene.instance("stranded", unnamed);
     scene.wait_ready("stranded");
+    scene.assert_metrics_hide();
     scene.stack.operator().terminate().unwrap();
     scene.kubectl(&["delete", "secret", "tencentcloud-credentials"]);
     scene.stack.operator().start().unwrap();
@@ -205,13 +222,13 @@ fn a_deletion_outlives_its_secret() {
     let command = format!("kubectl patch pai stranded -n {}", scene.stack.namespace());
     assert!(message.contains(&command), "{message}");
     scene.patch_spec("stranded", &json!({"deletionPolicy": "Retain"}));
-    scene.kubectl(&["wait", "--for=delete", "pai/stranded", "--timeout=90s"]);
+    scene.wait_gone("stranded");
     assert_eq!(scene.machines().len(), 1, "left running, as the person said");
 }
 
 #[test]
 fn a_protected_machine_and_a_paused_object_keep_their_finalizer() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("guarded", unnamed);
     scene.wait_ready("guarded");
     let id = text(&scene.machines()[0]["InstanceId"]);
@@ -228,13 +245,13 @@ fn a_protected_machine_and_a_paused_object_keep_their_finalizer() {
     assert!(text(&ready["message"]).contains("termination protection"), "{ready}");
     scene.stack.simulator().change_instance(&id, &json!({"DisableApiTermination": false})).unwrap();
     scene.look_again("guarded");
-    scene.kubectl(&["wait", "--for=delete", "pai/guarded", "--timeout=90s"]);
+    scene.wait_gone("guarded");
     assert!(scene.machines().is_empty());
 }
 
 #[test]
 fn two_operators_that_both_lead_buy_each_machine_once() {
-    let scene = Scene::start(&["--domain-policy=shared", "--latency=100ms"], &[]);
+    let scene = Scene::start(&["--domain-policy=shared", "--latency=100ms"]);
     scene
         .stack
         .upgrade(&json!({"extraArgs": ["--lease-name=another", "--log-level=trace"], "rbac": {"create": true}}))
@@ -257,11 +274,10 @@ fn two_operators_that_both_lead_buy_each_machine_once() {
     let second = scene.stack.another_operator("another").unwrap();
     second.start().unwrap();
     for operator in [scene.stack.operator(), &second] {
-        wait_until("both to lead", PATIENCE, || match operator.metric("pai_operator_leader") {
+        scene.until("both to lead", || match operator.metric("pai_operator_leader") {
             Ok(Some(1.0)) => Ok(()),
             other => Err(format!("{other:?}")),
-        })
-        .unwrap();
+        });
     }
     let names: Vec<String> = (0..12).map(|n| format!("both{n}")).collect();
     for name in &names {
@@ -274,7 +290,7 @@ fn two_operators_that_both_lead_buy_each_machine_once() {
     let worked =
         |operator: &pai_harness::Operator| operator.metric(r#"pai_operator_reconcile_total{outcome="ok"}"#).unwrap();
     assert!(worked(scene.stack.operator()) > Some(0.0) && worked(&second) > Some(0.0), "only one of them worked");
-    scene.assert_no_secret_shown();
+    scene.assert_hides("the second operator's metrics", &second.metrics().unwrap());
 }
 
 /// Waits until a condition of the object has this reason, or is not there.

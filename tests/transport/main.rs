@@ -11,7 +11,7 @@
 
 mod server;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +24,14 @@ use pai_operator::tencent::{
     HttpResponse, InstanceId, InternetAccessible, Region, ReqwestTransport, Sent, Transport, TransportFailure,
     TransportOptions, create_verdict,
 };
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use server::{Manner, Server, answer};
 
 /// Long enough for a busy machine: reached only where the other side never answers.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// For tests in which the deadline is what is tested.
-const IMPATIENCE: Duration = Duration::from_millis(300);
+/// For tests in which the deadline is what is tested. Long enough for a busy machine to connect within it.
+const IMPATIENCE: Duration = Duration::from_secs(3);
 
 const GOOD: &str = r#"{"Response":{"InstanceIdSet":["ins-1"],"RequestId":"r-1"}}"#;
 
@@ -64,11 +64,17 @@ fn assert_failure(name: &str, result: Result<HttpResponse, TransportFailure>, se
     }
 }
 
+/// A port that refuses connections: bound, so that nobody else gets it, and never listened on.
+fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let refusing = unused.local_addr().unwrap();
-    drop(unused);
+    let (_reserved, refusing) = refusing();
     assert_failure("refused", send(format!("http://{refusing}/")).await, Sent::No);
     assert_failure("no such name", send("http://no-such-host.invalid/".into()).await, Sent::No);
     assert_failure("not a URL", send("http://".into()).await, Sent::No);
@@ -267,9 +273,8 @@ async fn a_create_over_the_wire_is_judged_right() {
 
 #[tokio::test]
 async fn a_create_that_cannot_connect_was_not_sent() {
-    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let endpoint = format!("as=http://{}", unused.local_addr().unwrap());
-    drop(unused);
+    let (_reserved, refusing) = refusing();
+    let endpoint = format!("as=http://{refusing}");
     let endpoints = Endpoints::new("tencentcloudapi.com", &[endpoint], true).unwrap();
     let client = Client::new(Arc::new(transport(true, PATIENCE)), endpoints);
     let signed = client.prepare_create(&account(), &order(), Timestamp::UNIX_EPOCH).unwrap();

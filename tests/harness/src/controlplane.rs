@@ -117,6 +117,11 @@ impl ControlPlane {
         serde_json::from_str(&text).map_err(|error| Error::Other(format!("kubectl get: {error}")))
     }
 
+    /// Waits until a CRD, named `plural.group`, is served, its documentation included.
+    pub fn wait_for_crd(&self, name: &str) -> Result<(), Error> {
+        self.layout.wait_for_crd(name)
+    }
+
     /// Kills the API server and starts it again on the same port, to test an outage.
     pub fn restart_apiserver(&self) -> Result<(), Error> {
         {

@@ -201,6 +201,23 @@ impl Layout {
         }
     }
 
+    /// Waits until a CRD, named `plural.group`, is served to everybody: `Established` is set a moment before its objects can be
+    /// listed, and the documentation for `kubectl explain` comes later still.
+    pub fn wait_for_crd(&self, name: &str) -> Result<(), Error> {
+        let steps = [
+            &["wait", "--for=condition=Established", "--timeout=10s", "crd", name][..],
+            &["get", name, "--all-namespaces", "--output=name"],
+            &["explain", name],
+        ];
+        for step in steps {
+            wait_until(&format!("the CRD {name} to be served"), READY, || {
+                let output = self.kubectl(step, "");
+                output.ok().map(drop).map_err(|error| error.to_string())
+            })?;
+        }
+        Ok(())
+    }
+
     /// Waits until the API server is ready; `alive` tells early that it never will be.
     pub fn wait_ready(&self, alive: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
         let mut dead = None;

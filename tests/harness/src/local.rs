@@ -1,5 +1,5 @@
-//! `make up` and `make down`: the stack in the background, under `target/local`. The one place
-//! where processes survive the harness. Must not touch what already runs well, and must not signal
+//! `make up` and `make down`: the stack in the background, under `target/local` or where
+//! `PAI_LOCAL_FOLDER` says. The one place where processes survive the harness. Must not touch what already runs well, and must not signal
 //! a process that merely got the number of one of ours.
 
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ const SIMULATOR: &str = "simulator";
 const OPERATOR: &str = "operator";
 
 /// Longest wait for readiness and leadership after a start, as in the tests.
-const LEADS: Duration = Duration::from_secs(90);
+const LEADS: Duration = Duration::from_mins(3);
 
 /// How long `down` lets the operator finish: the chart's grace period.
 const GRACE: Duration = Duration::from_mins(1);
@@ -45,7 +45,8 @@ struct Local {
 pub fn up(wishes: Wishes) -> Result<PathBuf, Error> {
     let mut local = Local::open()?;
     local.state.wishes = wishes.or(std::mem::take(&mut local.state.wishes));
-    local.reserve_ports()?;
+    // Ours until the servers listen on them.
+    let _held = local.reserve_ports()?;
     let layout = local.layout();
     local.control_plane(&layout)?;
     local.cloud()?;
@@ -73,10 +74,13 @@ fn release() -> Release {
 
 impl Local {
     fn open() -> Result<Self, Error> {
-        let folder = programs::root().join("target/local");
+        let given = std::env::var_os("PAI_LOCAL_FOLDER").filter(|folder| !folder.is_empty());
+        let folder = given.map_or_else(|| programs::root().join("target/local"), PathBuf::from);
         fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
         // Beside the folder, which `down` removes.
-        let lock = toolchain::lock(&programs::root().join("target/local.lock"))?;
+        let mut lock = folder.clone().into_os_string();
+        lock.push(".lock");
+        let lock = toolchain::lock(Path::new(&lock))?;
         let file = folder.join("state.json");
         let state = match fs::read(&file) {
             Ok(bytes) => {
@@ -93,7 +97,7 @@ impl Local {
     }
 
     /// Ports are kept from one `up` to the next, so that addresses in `env` stay true.
-    fn reserve_ports(&mut self) -> Result<(), Error> {
+    fn reserve_ports(&mut self) -> Result<Vec<Port>, Error> {
         let mut held = Vec::new();
         for name in [ETCD, "etcd-peer", APISERVER, SIMULATOR, "metrics", "health"] {
             if !self.state.ports.contains_key(name) {
@@ -102,7 +106,8 @@ impl Local {
                 held.push(port);
             }
         }
-        self.save()
+        self.save()?;
+        Ok(held)
     }
 
     fn port(&self, name: &str) -> u16 {
@@ -188,7 +193,7 @@ impl Local {
         format!("http://127.0.0.1:{}", self.port(SIMULATOR))
     }
 
-    /// The account in the Secret. The stand-in cloud knows it, and the default one.
+    /// The account in the Secret. The stand-in cloud knows it, also if it was started before it was named, and the default one.
     fn account(&self) -> Result<Account, Error> {
         match self.state.wishes.account.as_deref() {
             None | Some("") => Ok(Account::default()),
@@ -199,15 +204,17 @@ impl Local {
     /// Starts the stand-in cloud unless another one is to be used. One that runs stays: the other
     /// address may well be a proxy in front of it.
     fn cloud(&mut self) -> Result<(), Error> {
-        if !self.own_cloud() || self.pid(SIMULATOR).is_some() {
+        if !self.own_cloud() {
             return Ok(());
+        }
+        let account = self.account()?;
+        if self.pid(SIMULATOR).is_some() {
+            return simulator::add_account(self.port(SIMULATOR), &account);
         }
         say("starting the stand-in cloud");
         let mut accounts = vec![Account::default()];
-        let account = self.account()?;
-        if !accounts.contains(&account) {
-            accounts.push(account);
-        }
+        accounts.retain(|known| known.id != account.id);
+        accounts.push(account);
         let extra = words(self.state.wishes.simulator_args.as_deref());
         let process =
             simulator::launch(self.port(SIMULATOR), &accounts, &extra, &self.log_of(SIMULATOR), Lifetime::Detached)?;
@@ -234,16 +241,19 @@ impl Local {
     fn operator(&mut self, layout: &Layout, release: &Release) -> Result<(), Error> {
         let deployed = release.pod(layout)?.args;
         if self.pid(OPERATOR).is_some() {
-            if deployed == self.state.operator_args {
-                match self.wait_for_operator(&|| Ok(())) {
-                    // It may have been killed a moment ago: then it is started below.
-                    Err(error) if self.pid(OPERATOR).is_some() => return Err(error),
-                    Err(_) => {}
-                    Ok(()) => return Ok(()),
+            match &self.state.leader {
+                Some(leader) if deployed == self.state.operator_args => {
+                    match self.wait_for_operator(&|| operator::probe_leads(layout, leader)) {
+                        // It may have been killed a moment ago: then it is started below.
+                        Err(error) if self.pid(OPERATOR).is_some() => return Err(error),
+                        Err(_) => {}
+                        Ok(()) => return Ok(()),
+                    }
                 }
-            } else {
-                say("restarting the operator with its new arguments");
-                self.stop(OPERATOR, GRACE)?;
+                _ => {
+                    say("restarting the operator with its new arguments");
+                    self.stop(OPERATOR, GRACE)?;
+                }
             }
         }
         say("starting the operator");
@@ -256,6 +266,7 @@ impl Local {
             Lifetime::Detached,
         )?;
         self.state.operator_args = deployed;
+        self.state.leader = Some(started.leader.clone());
         self.remember(OPERATOR, &started.process)?;
         self.wait_for_operator(&|| operator::probe_leads(layout, &started.leader))
     }
@@ -300,7 +311,7 @@ impl Local {
 
     fn write_env(&self, layout: &Layout) -> Result<PathBuf, Error> {
         let bin = self.folder.join("bin");
-        fs::create_dir_all(&bin).map_err(Error::io("creating target/local/bin"))?;
+        fs::create_dir_all(&bin).map_err(Error::io(format!("creating {}", bin.display())))?;
         for tool in [Tool::Kubectl, Tool::Helm] {
             let link = bin.join(tool.name());
             let _ = fs::remove_file(&link);
@@ -310,7 +321,7 @@ impl Local {
         let simulator = if self.pid(SIMULATOR).is_some() { self.simulator_url() } else { String::new() };
         let pid = self.pid(OPERATOR).unwrap_or_default();
         let text = format!(
-            "# Written by `make up`; read it with `. target/local/env`.\n\
+            "# Written by `make up`, to be read by a shell.\n\
              export KUBECONFIG={}\n\
              export SIMULATOR_URL={simulator}\n\
              export OPERATOR_PID={pid}\n\

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::layout::{Layout, Output};
@@ -18,8 +19,8 @@ use crate::release::{Outside, Release};
 use crate::{Error, http, programs, wait_until};
 
 /// Longest wait for readiness and leadership. Our choice: a killed leader's Lease lasts 15 s by
-/// default, and the machine may be busy.
-const LEADS: Duration = Duration::from_secs(90);
+/// default, a minute in the end-to-end tests, and the machine may be busy.
+const LEADS: Duration = Duration::from_mins(3);
 
 /// How long a clean stop may take: the chart's default `terminationGracePeriodSeconds`.
 const GRACE: Duration = Duration::from_mins(1);
@@ -44,7 +45,7 @@ pub(crate) struct Running {
 }
 
 /// By what a leader is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Leader {
     pub pod_name: String,
     pub args: Vec<String>,
@@ -203,6 +204,11 @@ impl Operator {
     /// How it ended, if it ended by itself.
     pub fn exited(&self) -> Option<ExitStatus> {
         self.slot().as_ref()?.process.exited()
+    }
+
+    /// An error that tells how it ended and what it logged last, if it ended by itself.
+    pub fn check_alive(&self) -> Result<(), Error> {
+        self.slot().as_ref().map_or(Ok(()), |running| running.process.check_alive())
     }
 
     /// Sends a signal, such as `STOP` and `CONT` for a freeze.

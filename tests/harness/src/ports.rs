@@ -1,4 +1,4 @@
-//! Free ports for several stacks side by side, in one process or in many. Needs the temporary
+//! Free ports for several stacks side by side, in one process or in many. Needs the cache
 //! folder. Must not hand out a port twice while its reservation lives.
 //!
 //! Asking the system for port 0 and closing the socket again gives the port away before the server
@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::Error;
+use crate::{Error, toolchain};
 
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
@@ -27,22 +27,28 @@ pub struct Port {
 impl Port {
     /// Reserves a free port.
     pub fn reserve() -> Result<Self, Error> {
-        let folder = std::env::temp_dir().join("pai-harness-ports");
+        // Not the temporary folder: there it would belong to whichever user came first.
+        let folder = toolchain::cache()?.join("ports");
         fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
         // Processes start at different places, so that they seldom meet.
         let start = u16::try_from(process::id() % u32::from(COUNT)).unwrap_or(0);
+        let mut refused = None;
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
             let number = FIRST + (start + step % COUNT) % COUNT;
             let path = folder.join(number.to_string());
-            let Ok(lock) = File::create(&path) else {
-                continue;
+            let lock = match File::create(&path) {
+                Ok(lock) => lock,
+                Err(error) => {
+                    refused = Some(Error::io(format!("creating {}", path.display()))(error));
+                    continue;
+                }
             };
             if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
                 return Ok(Self { number, _lock: lock });
             }
         }
-        Err(Error::Other(format!("no free port between {FIRST} and {}", FIRST + COUNT)))
+        Err(refused.unwrap_or_else(|| Error::Other(format!("no free port between {FIRST} and {}", FIRST + COUNT))))
     }
 
     /// The number.

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ pub struct Process {
     pid: u32,
     log: PathBuf,
     lifetime: Lifetime,
+    guarded: AtomicBool,
     child: Mutex<Child>,
 }
 
@@ -78,6 +80,7 @@ impl Process {
             pid: child.id(),
             log: launch.log.clone(),
             lifetime: launch.lifetime,
+            guarded: AtomicBool::new(launch.lifetime == Lifetime::WithHarness),
             child: Mutex::new(child),
         })
     }
@@ -122,7 +125,8 @@ impl Process {
             let _ = child.kill();
         }
         let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(9));
-        if self.lifetime == Lifetime::WithHarness {
+        // Once only: the number may be another process of ours by the second time.
+        if self.guarded.swap(false, Ordering::Relaxed) {
             let _ = reaper::forget(self.pid);
         }
         status

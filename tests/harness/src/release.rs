@@ -44,8 +44,7 @@ impl Release {
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         layout.tool(Tool::Helm, &args, "").ok()?;
-        let served = ["wait", "--for=condition=Established", "--timeout=60s", "crd", CRD];
-        layout.kubectl(&served, "").ok().map(drop)
+        layout.wait_for_crd(CRD)
     }
 
     /// The same on a control plane that several tests use: one at a time, so that one release

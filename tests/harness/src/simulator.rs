@@ -99,6 +99,16 @@ pub(crate) fn launch(
     dead.map_or(Ok(process), Err)
 }
 
+/// Makes an account known to a stand-in cloud that runs.
+pub(crate) fn add_account(port: u16, account: &Account) -> Result<(), Error> {
+    let body = serde_json::json!({"id": account.id, "key": account.key, "token": account.token}).to_string();
+    let answer = http::request(port, "POST", "/_simulator/accounts", &body)?;
+    match answer.status {
+        200 => Ok(()),
+        status => Err(Error::Other(format!("the stand-in cloud takes no account: {status} {}", answer.body))),
+    }
+}
+
 /// A running stand-in cloud; dropping it ends it. Its state lives in memory only.
 #[derive(Debug)]
 pub struct Simulator {

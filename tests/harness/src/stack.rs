@@ -1,6 +1,7 @@
 //! A whole stack for one test: control plane, stand-in cloud, installed chart, running operator.
 //! Must not leave anything behind, and must not disturb a stack beside it.
 
+use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -133,9 +134,26 @@ impl Stack {
         self.release.install_on(self.plane.get(), &all)
     }
 
-    /// A second operator of the same release: a standby with its own ports. Not started yet.
+    /// A second operator of the same release: a standby with its own ports. Not started yet. Its pod name begins with the
+    /// release's, so that stacks beside this one do not meet it.
     pub fn another_operator(&self, name: &str) -> Result<Operator, Error> {
-        Operator::new(self.plane.get().layout(), &self.release, name)
+        Operator::new(self.plane.get().layout(), &self.release, &format!("{}-{name}", self.release.name))
+    }
+
+    /// What every operator of this release has logged: file name and text.
+    pub fn operator_logs(&self) -> Result<Vec<(String, String)>, Error> {
+        let folder = &self.plane.get().layout().folder;
+        let reading = || Error::io(format!("reading the logs in {}", folder.display()));
+        let mut logs = Vec::new();
+        for entry in fs::read_dir(folder).map_err(reading())? {
+            let entry = entry.map_err(reading())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let of_release = name.strip_prefix(&self.release.name).and_then(|rest| rest.strip_suffix(".log"));
+            if of_release.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+                logs.push((name, fs::read_to_string(entry.path()).map_err(reading())?));
+            }
+        }
+        Ok(logs)
     }
 
     /// The namespace for the test's objects; the credentials Secret lies there.

@@ -31,15 +31,13 @@ pub enum Tool {
     Helm,
     /// Checks of rendered manifests.
     KubeScore,
-    /// Checks of workflow files.
-    Actionlint,
 }
 
 /// What the local stack needs, in the order of building.
 pub const STACK: [Tool; 5] = [Tool::KubeApiserver, Tool::Etcd, Tool::Kubectl, Tool::KubeControllerManager, Tool::Helm];
 
 /// What `make lint` needs.
-pub const LINT: [Tool; 4] = [Tool::Helm, Tool::Kubectl, Tool::KubeScore, Tool::Actionlint];
+pub const LINT: [Tool; 2] = [Tool::Helm, Tool::KubeScore];
 
 impl Tool {
     /// The program's usual name, also on our command line.
@@ -51,7 +49,6 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Helm => "helm",
             Self::KubeScore => "kube-score",
-            Self::Actionlint => "actionlint",
         }
     }
 
@@ -70,7 +67,6 @@ impl Tool {
             }
             Self::Helm => ("chart", "helm.sh/helm/v4/cmd/helm", "90 seconds"),
             Self::KubeScore => ("lint", "github.com/zegl/kube-score/cmd/kube-score", "15 seconds"),
-            Self::Actionlint => ("lint", "github.com/rhysd/actionlint/cmd/actionlint", "5 seconds"),
         };
         Recipe { folder, package, minutes }
     }

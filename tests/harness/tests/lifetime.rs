@@ -28,8 +28,12 @@ struct Holder {
 }
 
 fn hold() -> Holder {
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_pai-harness")).arg("control-plane").stdout(Stdio::piped()).spawn().unwrap();
+    // Whoever started the tests in the background may have had Ctrl-C ignored, and that is handed down.
+    let mut child = Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_pai-harness"), "control-plane"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     let second = lines.next().unwrap().unwrap();
@@ -67,7 +71,11 @@ fn a_signal_that_ends_the_harness_ends_its_servers() {
         let pid = holder.child.id().to_string();
         let sent = Command::new("/bin/sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, &pid]).status().unwrap();
         assert!(sent.success());
-        holder.child.wait().unwrap();
+        wait_until(&format!("the end of the harness after {signal}"), PATIENCE, || match holder.child.try_wait() {
+            Ok(Some(_)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .unwrap();
         wait_for_nothing(&holder.pids, &holder.folder);
     }
 }

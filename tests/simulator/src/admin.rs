@@ -2,9 +2,11 @@
 //! so whoever serves them must let only local callers through.
 
 use crate::cloud::Cloud;
+use crate::config::Account;
 use crate::faults::Rule;
 use crate::http::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// Path under which the pages live.
@@ -21,6 +23,15 @@ pub fn handle(cloud: &mut Cloud, request: &HttpRequest, now: Timestamp) -> HttpR
 }
 
 type Refusal = (u16, String);
+
+/// A key with an account of its own, as `--account` takes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAccount {
+    id: String,
+    key: String,
+    token: Option<String>,
+}
 
 fn answer(cloud: &mut Cloud, request: &HttpRequest) -> Result<Value, Refusal> {
     let page = request.path.strip_prefix(PREFIX).unwrap_or_default();
@@ -40,6 +51,16 @@ fn answer(cloud: &mut Cloud, request: &HttpRequest) -> Result<Value, Refusal> {
         ("DELETE", "faults") => {
             cloud.clear_faults();
             Ok(json!([]))
+        }
+        ("POST", "accounts") => {
+            let new: NewAccount =
+                serde_json::from_slice(&request.body).map_err(|error| (400, format!("not an account: {error}")))?;
+            let account = Account::new(new.id, new.key);
+            cloud.add_account(match new.token {
+                Some(token) => account.token(token),
+                None => account,
+            });
+            Ok(json!({}))
         }
         ("POST", "reset") => {
             cloud.reset();

@@ -10,7 +10,7 @@ mod terminate;
 
 pub use instance::Instance;
 
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::faults::{Faults, Rule, Twists};
 use crate::journal::{Call, Journal};
 use crate::rate::Rates;
@@ -232,6 +232,12 @@ impl Cloud {
             self.entered(ordinal);
         }
         Some(Ok(()))
+    }
+
+    /// Makes a key known from now on, in place of one with the same id. Machines stay with the name of their account.
+    pub fn add_account(&mut self, account: Account) {
+        self.config.accounts.retain(|known| known.secret_id != account.secret_id);
+        self.config.accounts.push(account);
     }
 
     /// Back to an empty cloud. The keys stay, and ids are not given out again.

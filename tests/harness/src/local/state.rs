@@ -6,6 +6,8 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operator::Leader;
+
 /// What the person asked for. `None` keeps what the last `up` was told, until `down`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wishes {
@@ -55,6 +57,9 @@ pub(super) struct State {
     pub processes: BTreeMap<String, Known>,
     pub wishes: Wishes,
     pub operator_args: Vec<String>,
+    /// By what the running operator is known as the leader.
+    #[serde(default)]
+    pub leader: Option<Leader>,
 }
 
 /// When a process was started, in the system's own unit; `None` if it does not run.

@@ -1,6 +1,6 @@
 //! The admin pages, through the pure function behind them, and the seed.
 
-use crate::client::{World, account, minimal};
+use crate::client::{KEY, World, account, minimal};
 use serde_json::{Value, json};
 use tencentcloud_simulator::{Config, HttpRequest, handle_admin};
 
@@ -125,4 +125,18 @@ fn equal_seeds_give_equal_answers() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn a_key_can_become_known_later_and_replaces_one_with_its_id() {
+    let mut world = World::new();
+    let id = world.buy("a.test");
+    let listed = |world: &mut World| world.code("DescribeInstances", &json!({"InstanceIds": [id]}));
+    assert_eq!(listed(&mut world), "ok");
+    let key = |key: &str| json!({"id": "AKIDtest", "key": key});
+    assert_eq!(ask(&mut world, "POST", "accounts", &key("another")), (200, json!({})));
+    assert_eq!(listed(&mut world), "AuthFailure.SignatureFailure");
+    assert_eq!(ask(&mut world, "POST", "accounts", &key(KEY)), (200, json!({})));
+    assert_eq!(listed(&mut world), "ok");
+    assert_eq!(ask(&mut world, "POST", "accounts", &json!({"id": "AKIDtest"})).0, 400);
 }

@@ -29,6 +29,12 @@ async fn it_says_where_it_listens_ends_on_a_signal_and_keeps_secrets() {
             .unwrap();
         let mut running = Running(child);
         let mut stdout = BufReader::new(running.0.stdout.take().unwrap());
+        // Read all along: a full pipe would stop the program.
+        let mut stderr = running.0.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).map(|_| log)
+        });
         let mut output = String::new();
         stdout.read_line(&mut output).unwrap();
         let url = output.trim_end().strip_prefix("listening on http://").unwrap();
@@ -39,8 +45,7 @@ async fn it_says_where_it_listens_ends_on_a_signal_and_keeps_secrets() {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert!(running.0.wait().unwrap().success());
         stdout.read_to_string(&mut output).unwrap();
-        let mut stderr = running.0.stderr.take().unwrap();
-        stderr.read_to_string(&mut output).unwrap();
+        output.push_str(&log.join().unwrap().unwrap());
         assert!(output.contains("answered"), "the log is on");
         let script = "IyEvYmluL2Jhc2gKZWNobyAiaGVsbG8iCg==";
         for secret in [KEY, "PAI@Test123", script, "Signature="] {
