@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, condition, text};
+use crate::scene::{PATIENCE, Scene, condition, text};
 
 impl Scene {
     fn machines(&self) -> Vec<Value> {
@@ -295,17 +295,16 @@ fn two_operators_that_both_lead_buy_each_machine_once() {
 
 /// Waits until a condition of the object has this reason, or is not there.
 fn wait_condition(scene: &Scene, name: &str, kind: &str, reason: Option<&str>) -> Value {
-    wait_until(&format!("{kind} of {name} to be {reason:?}"), PATIENCE, || {
+    scene.until(&format!("{kind} of {name} to be {reason:?}"), || {
         let found = condition(&scene.object(name), kind);
         let is = found.as_ref().map(|condition| text(&condition["reason"]));
         if is.as_deref() == reason { Ok(found.unwrap_or_default()) } else { Err(format!("{found:?}")) }
     })
-    .unwrap()
 }
 
 #[test]
 fn a_machine_without_its_domain_is_told_of_until_it_has_it() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     // Both ways to such a machine: its id in the answer, and found by its name after the DNS step failed.
     for name in ["answered", "unanswered"] {
         scene.fault_once("CreatePaiInstance", &json!({"kind": "no-domain"}));
@@ -315,11 +314,10 @@ fn a_machine_without_its_domain_is_told_of_until_it_has_it() {
             scene.fault_once("CreatePaiInstance", &failed);
         }
         scene.instance(name, unnamed);
-        wait_until("the missing domain to be seen", PATIENCE, || {
+        scene.until("the missing domain to be seen", || {
             let ready = condition(&scene.object(name), "Ready").unwrap_or_default();
             if text(&ready["message"]).contains("does not list its domain") { Ok(()) } else { Err(format!("{ready}")) }
-        })
-        .unwrap();
+        });
         let id = text(&scene.object(name)["status"]["instanceIds"][0]);
         let simulator = scene.stack.simulator();
         simulator.change_instance(&id, &json!({"CreatedTime": "2026-01-01T00:00:00Z"})).unwrap();
@@ -352,7 +350,7 @@ fn a_machine_without_its_domain_is_told_of_until_it_has_it() {
 
 #[test]
 fn a_late_second_machine_is_told_of_until_a_person_removed_it() {
-    let scene = Scene::start(&[], &[]);
+    let scene = Scene::start(&[]);
     scene.instance("first", unnamed);
     scene.wait_ready("first");
     let ours = scene.machines().remove(0);
@@ -370,7 +368,7 @@ fn a_late_second_machine_is_told_of_until_a_person_removed_it() {
     assert!(text(&stalled["message"]).contains("tccli cvm TerminateInstances --region"), "{stalled}");
     assert!(text(&stalled["message"]).contains(&second), "{stalled}");
     assert_eq!(condition(&scene.object("first"), "Ready").unwrap()["status"], "True", "ours is well");
-    assert!(scene.events("first").iter().any(|(reason, note)| reason == "DuplicateFound" && note.contains(&second)));
+    assert!(scene.wait_event("first", "DuplicateFound").note.contains(&second));
     scene.stack.simulator().terminate_instance(&second).unwrap();
     scene.look_again("first");
     wait_condition(&scene, "first", "Stalled", None);
@@ -380,7 +378,7 @@ fn a_late_second_machine_is_told_of_until_a_person_removed_it() {
 
 #[test]
 fn a_stranger_is_adopted_only_when_a_person_says_so() {
-    let scene = Scene::start(&["--domain-policy=shared"], &[]);
+    let scene = Scene::start(&["--domain-policy=shared"]);
     scene.instance("owner", |spec| spec["deletionPolicy"] = json!("Retain"));
     scene.wait_ready("owner");
     let domain = scene.object("owner")["spec"]["domainName"].clone();
