@@ -100,7 +100,7 @@ async fn deliver(process: Arc<Process>, mut watch: Watch, send: Events) {
             let _ = send.unbounded_send(Err("the API server is gone".into()));
             return;
         }
-        let news = world.watch_news(&mut watch);
+        let (news, has_lost_some) = world.watch_news(&mut watch);
         if !news.is_empty() {
             process.thawed().await;
             for event in news {
@@ -111,7 +111,7 @@ async fn deliver(process: Arc<Process>, mut watch: Watch, send: Events) {
                 }
             }
         }
-        if watch.has_ended() {
+        if watch.has_ended() || has_lost_some {
             return;
         }
         tokio::select! {
@@ -188,25 +188,31 @@ impl World {
         seen.held += u64::from(state == "Held");
     }
 
-    /// The news of a watch, after what faults do to them.
-    fn watch_news(&self, watch: &mut Watch) -> Vec<Value> {
+    /// The news of a watch after what faults do to them, and whether some were lost.
+    ///
+    /// A server that lost events lets the client begin anew: it ends the watch, and its history no longer reaches back. One that lost them
+    /// in silence would be broken beyond what a client can notice.
+    fn watch_news(&self, watch: &mut Watch) -> (Vec<Value>, bool) {
         let mut state = self.state();
-        let news = state.api.news(watch);
         let mut delivered = Vec::new();
-        for event in news {
+        let mut lost = false;
+        for event in state.api.news(watch) {
             let faults = &mut state.faults;
-            if event.get("type").and_then(Value::as_str) == Some("ERROR") {
-                delivered.push(event);
-            } else if faults.watch_drops > 0 {
+            let is_error = event.get("type").and_then(Value::as_str) == Some("ERROR");
+            if !is_error && faults.watch_drops > 0 {
                 faults.watch_drops -= 1;
-            } else if faults.watch_doubles > 0 {
+                lost = true;
+                continue;
+            }
+            if !is_error && faults.watch_doubles > 0 {
                 faults.watch_doubles -= 1;
                 delivered.push(event.clone());
-                delivered.push(event);
-            } else {
-                delivered.push(event);
             }
+            delivered.push(event);
         }
-        delivered
+        if lost {
+            state.api.compact();
+        }
+        (delivered, lost)
     }
 }

@@ -16,7 +16,7 @@ use crate::draw::{self, TROUBLE_LASTS};
 use crate::oracle;
 use crate::person::{Ready, SECRET_ID, ids};
 use crate::process::{Options, keep_running};
-use crate::run::{panics, rest, run_in};
+use crate::run::{panics, rest_for, run_in};
 use crate::scenario::{answer_what_is_held, references};
 use crate::world::{Seen, World};
 
@@ -25,6 +25,9 @@ const SEEDS: std::ops::Range<u64> = 0..300;
 
 /// Longest time until rest after the faults stop, in the world's own time. Three lost creates in a row take most of it.
 const LONGEST: Duration = Duration::from_hours(6);
+
+/// How long it must last: what waits for a person is looked at again every minute, what is well every five.
+const CALM: Duration = Duration::from_mins(7);
 
 /// What one seed came to.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +70,7 @@ fn play(seed: u64) -> Finding {
         set_the_stage(&world, &mut rng, two_leaders).await;
         make_peace(&world);
         let mut people = People::default();
-        let stuck = rest(&world, LONGEST, |world| people.look(world)).await.err();
+        let stuck = rest_for(&world, CALM, LONGEST, |world| people.look(world)).await.err();
         let excused = world.state().excused.clone();
         let leaks = match &stuck {
             // What is still on its way is no leak.

@@ -119,23 +119,37 @@ impl Write for LogOracle {
     }
 }
 
-/// Waits until nothing has to happen any more, looking each few seconds, at most `longest`. `helper` is what a person does who looks
+/// How often a run looks whether it is at rest.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// Waits until nothing has had to happen for `calm`, looking each few seconds, at most `longest`. `helper` is what a person does who looks
 /// then; it says whether there was anything to do.
-pub async fn rest(world: &Arc<World>, longest: Duration, mut helper: impl FnMut(&World) -> bool) -> Result<(), String> {
+pub async fn rest_for(
+    world: &Arc<World>,
+    calm: Duration,
+    longest: Duration,
+    mut helper: impl FnMut(&World) -> bool,
+) -> Result<(), String> {
     let end = world.elapsed() + longest;
+    let mut since = world.elapsed();
     loop {
         world.audit();
         let acted = helper(world);
-        let unrest = match oracle::unrest(world) {
-            None if acted => "a person has just acted".to_owned(),
-            None => return Ok(()),
-            Some(why) => why,
-        };
-        if world.elapsed() >= end {
-            return Err(format!("not at rest: {unrest}"));
+        let unrest = oracle::unrest(world).or_else(|| acted.then(|| "a person has just acted".to_owned()));
+        let now = world.elapsed();
+        match unrest {
+            None if now >= since + calm => return Ok(()),
+            None => {}
+            Some(why) if now >= end => return Err(format!("not at rest: {why}")),
+            Some(_) => since = now,
         }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(LOOKS).await;
     }
+}
+
+/// The same, at rest as soon as nothing has to happen.
+pub async fn rest(world: &Arc<World>, longest: Duration, helper: impl FnMut(&World) -> bool) -> Result<(), String> {
+    rest_for(world, Duration::ZERO, longest, helper).await
 }
 
 /// No object is written while nothing changes: an oracle of its own, since a hot loop can hide behind a right end.
