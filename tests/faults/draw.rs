@@ -43,10 +43,10 @@ pub fn spec(rng: &mut Rng, names: &[String]) -> Value {
 
 /// One fault, by its class.
 pub fn trouble(rng: &mut Rng, world: &World) {
-    let skip = u32::from(rng.u8(..8));
+    let skip = u32::from(rng.u8(..8)) * u32::from(rng.bool());
     let times = 1 + u32::from(rng.u8(..4));
-    let mut wire = |at, trouble| world.state().faults.add(Rule { at, skip, times: 1, trouble });
-    match rng.u8(..24) {
+    let wire = |at, trouble| world.state().faults.add(Rule { at, skip, times: 1, trouble });
+    match rng.u8(..27) {
         0 => wire(any_call(rng), Trouble::CrashBefore),
         1 => wire(any_call(rng), Trouble::CrashInFlight(span(rng, &[0, 3, 30, 200]))),
         2 => wire(any_call(rng), Trouble::CrashAfter),
@@ -72,6 +72,10 @@ pub fn trouble(rng: &mut Rng, world: &World) {
         16 => world.state().api.compact(),
         17 => world.state().faults.api_down_until = world.elapsed() + span(rng, &[5, 30, 90]),
         18..22 => cloud_trouble(rng, world, "CreatePaiInstance", skip % 3, times.min(2)),
+        // The critical step: between the intent and the persisted outcome.
+        23 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashAfter),
+        24 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashInFlight(span(rng, &[0, 3, 30, 200]))),
+        25 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashBefore),
         22 => cloud_trouble(rng, world, "TerminateInstances", 0, times.min(2)),
         _ => listing_trouble(rng, world, skip, times),
     }
