@@ -83,25 +83,21 @@ fn two_processes_buy_one_machine() {
 }
 
 #[test]
-#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_sells_a_domain_once() {
     holds("a cloud that sells a domain once", World { sells_twice: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
-#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_tells_no_time() {
     holds("a cloud that tells no time", World { cloud_tells_time: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
-#[ignore = "takes minutes: run it after a change of the protocol"]
 fn and_where_the_cloud_takes_old_signatures() {
     holds("a cloud that takes old signatures", World { refuses_old_signatures: false, ..world(Variant::AsBuilt) });
 }
 
 #[test]
-#[ignore = "takes minutes: run it after a change of the protocol"]
 fn a_cloud_that_lists_too_late_is_the_residual_risk() {
     holds("a cloud that lists after the window", slow(Variant::AsBuilt));
 }
