@@ -165,7 +165,7 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
     }
     let then = match attempt.state {
         AttemptState::Held => format!(", or decide: {}", resolve::commands(&seen.object, attempt)),
-        _ => "; after 15 minutes you are asked".to_owned(),
+        _ => "; after 15 minutes you are asked.".to_owned(),
     };
     let text = format!(
         "A create was sent at {} with the secret id {}, and the Secret {} now holds another: whether a machine was bought can only be seen \

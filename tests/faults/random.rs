@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::crash_points::on_all_cores;
 use crate::draw::{self, TROUBLE_LASTS};
 use crate::oracle;
-use crate::person::{Ready, SECRET_ID, ids};
+use crate::person::{Ready, SECRET_ID, attempt_state, ids};
 use crate::process::{Options, keep_running};
 use crate::run::{panics, rest_for, run_in};
 use crate::scenario::{answer_what_is_held, references};
@@ -178,6 +178,8 @@ impl People {
             } else if help(world, &object) {
                 self.acted.insert(name, now);
                 busy = true;
+            } else {
+                busy |= will_be_asked(&object);
             }
         }
         busy
@@ -187,7 +189,13 @@ impl People {
 fn needs_help(object: &Value) -> bool {
     let reason = Ready::of(object).reason;
     ["ExternallyDeleted", "InstanceFailed", "Stopped", "NotReturnable", "DomainNotBound"].contains(&reason.as_str())
-        || crate::person::attempt_state(object) == "Held"
+        || attempt_state(object) == "Held"
+        || will_be_asked(object)
+}
+
+/// The key was rotated during a create: the person is asked a quarter of an hour after it.
+fn will_be_asked(object: &Value) -> bool {
+    Ready::of(object).reason == "CredentialsChanged" && attempt_state(object) == "Uncertain"
 }
 
 /// Does what the object's condition tells people to do. False if it tells nothing.
