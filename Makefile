@@ -18,13 +18,14 @@ export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run
 
-.PHONY: help demo up down test bench lint gen image programs tools harness \
+.PHONY: help demo up down test faults bench lint gen image programs tools harness \
         lint-rust lint-deny lint-chart lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
+	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'
@@ -54,6 +55,12 @@ down: harness
 # `cargo test` finds or builds them itself.
 test: programs tools
 	cargo test --workspace --locked --no-fail-fast
+
+# The short form of each is in `make test`.
+SEEDS ?= 0..10000
+faults:
+	@echo 'building for release, usually 5 minutes; then it takes most of an hour on 2 cores'
+	PAI_FAULT_SEEDS=$(SEEDS) PAI_CRASH_PAIRS=all cargo test --release --locked --test faults -- --nocapture --test-threads 1
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1
