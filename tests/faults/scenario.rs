@@ -97,6 +97,15 @@ fn retained(world: &World) {
     world.apply("web", &json!({"deletionPolicy": "Retain"}));
 }
 
+/// An object that wants the domain of a machine which another one left running.
+fn heir(world: &World) {
+    world.apply("heir", &json!({"domainName": domain("web")}));
+}
+
+fn delete_heir(world: &World) {
+    world.delete("heir");
+}
+
 fn delete(world: &World) {
     world.delete("web");
 }
@@ -181,6 +190,17 @@ fn answer(world: &World) -> bool {
     answer_what_is_held(world, None)
 }
 
+/// A person who reads that the domain is taken, knows the machine, and says that it belongs to the object.
+fn adopt_what_is_taken(world: &World) -> bool {
+    let mut acted = answer(world);
+    for object in world.objects() {
+        if Ready::of(&object).reason == "DomainTaken" {
+            acted |= world.obey(&object, "adopt", None);
+        }
+    }
+    acted
+}
+
 /// A person who has rotated the key and waits to be asked about the create that was sent with the old one.
 fn answer_after_a_rotation(world: &World) -> bool {
     answer(world) || world.objects().iter().any(|object| Ready::of(object).reason == "CredentialsChanged")
@@ -221,6 +241,14 @@ const LIVES: &[Scenario] = &[
     scenario("create and delete prepaid", &[then_rest(prepaid), then_rest(delete)]),
     scenario("create and delete with a name of one's own", &[then_rest(named), then_rest(delete)]),
     Scenario { excused: machines_of_web, ..scenario("retain", &[then_rest(retained), then_rest(delete)]) },
+    Scenario {
+        helper: adopt_what_is_taken,
+        excused: machines_of_web,
+        ..scenario(
+            "adopt a machine, and leave it",
+            &[then_rest(retained), then_rest(delete), then_rest(heir), then_rest(delete_heir)],
+        )
+    },
     scenario("find the machine of a lost status", &[then_rest(hourly), then_rest(wipe_status)]),
     scenario(
         "the status is lost and the object deleted",
