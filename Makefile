@@ -18,13 +18,14 @@ export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run
 
-.PHONY: help demo up down test bench lint gen image programs tools harness \
+.PHONY: help demo up down test chaos bench lint gen image programs tools harness \
         lint-rust lint-deny lint-chart lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
+	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: half an hour'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'
@@ -54,6 +55,10 @@ down: harness
 # `cargo test` finds or builds them itself.
 test: programs tools
 	cargo test --workspace --locked --no-fail-fast
+
+# The test target of the same name in its full size, one run after the other: see docs/chaos.md.
+chaos: programs tools
+	PAI_CHAOS=full cargo test --locked --test chaos -- --nocapture --test-threads=1 operator
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::land::{condition, text, texts};
+
+/// A create that has not left by then never does: the operator lets none go later than 10 s after its signature.
+const NEVER_SENT_AFTER: SignedDuration = SignedDuration::from_secs(20);
 
 /// Machines that were made while another of the same domain stood, from all calls in order.
 pub fn duplicates(calls: &[Value]) -> Vec<String> {
@@ -47,6 +51,17 @@ pub fn not_at_rest(objects: &[Value], machines: &[Value]) -> Vec<String> {
     };
     let tell = |object: &Value| format!("{} {}", text(&object["metadata"]["name"]), object["status"]);
     objects.iter().filter(|object| !at_rest(object)).map(tell).collect()
+}
+
+/// Whether the last create of the object is searched for and never came to the cloud: its operator was killed between the intent and
+/// the request. It takes more than six minutes until that is believed.
+pub fn never_arrived(object: &Value, calls: &[Value], now: Timestamp) -> bool {
+    let attempt = &object["status"]["createAttempt"];
+    let Ok(signed_at) = text(&attempt["signedAt"]).parse::<Timestamp>() else { return false };
+    let domain = &object["spec"]["domainName"];
+    let arrived =
+        calls.iter().any(|call| call["action"] == "CreatePaiInstance" && call["parameters"]["DomainName"] == *domain);
+    attempt["state"] == "Uncertain" && !arrived && now > signed_at + NEVER_SENT_AFTER
 }
 
 /// The attempts whose outcome was unknown for a time, from the operators' logs.
@@ -111,5 +126,23 @@ mod tests {
         ] {
             assert_eq!(not_at_rest(std::slice::from_ref(&object), &machines).is_empty(), rest, "{object}");
         }
+    }
+
+    #[test]
+    fn a_create_never_arrived_only_if_the_cloud_knows_of_none_and_none_can_come() {
+        let signed_at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let rows = [
+            ("Uncertain", "b", 21, true),
+            ("Uncertain", "a", 21, false),
+            ("Uncertain", "b", 20, false),
+            ("Sending", "b", 21, false),
+        ];
+        for (state, called, seconds, expected) in rows {
+            let attempt = json!({"state": state, "signedAt": signed_at});
+            let object = json!({"spec": {"domainName": "a"}, "status": {"createAttempt": attempt}});
+            let now = signed_at + SignedDuration::from_secs(seconds);
+            assert_eq!(never_arrived(&object, &[create(called, &[])], now), expected, "{state} {called} {seconds}");
+        }
+        assert!(!never_arrived(&json!({}), &[], signed_at));
     }
 }

@@ -37,12 +37,11 @@ fn machine(land: &Land, domain: &str) -> Option<String> {
 fn command(object: &Value, machine: impl Fn(&str) -> Option<String>) -> Option<String> {
     let stalled = condition(object, "Stalled").filter(|stalled| stalled["reason"] == "OutcomeUnknown")?;
     let message = text(&stalled["message"]);
-    let answer = match machine(text(&object["spec"]["domainName"])) {
-        Some(id) => format!("adopt:{id}"),
-        None => {
-            let from = message.find("retry:")?;
-            message[from..].split(' ').next()?.to_owned()
-        }
+    let answer = if let Some(id) = machine(text(&object["spec"]["domainName"])) {
+        format!("adopt:{id}")
+    } else {
+        let from = message.find("retry:")?;
+        message[from..].split(' ').next()?.to_owned()
     };
     let given = &object["metadata"]["annotations"]["pai.tencentcloud.io/resolve-create"];
     let (_, command) = message.split_once("kubectl ")?;

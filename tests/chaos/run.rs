@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use pai_harness::wait_until;
 use serde_json::Value;
 
 use crate::books;
 use crate::faults;
 use crate::keeper::{Course, Keeper};
-use crate::land::{Land, PATIENCE, object};
+use crate::land::{Land, PATIENCE, object, text};
 use crate::person;
 use crate::size::Size;
 
@@ -23,6 +24,7 @@ struct Findings {
     duplicates: Vec<String>,
     leaks: Vec<String>,
     stuck: Vec<String>,
+    not_awaited: usize,
     seconds_to_rest: u64,
 }
 
@@ -79,22 +81,35 @@ fn come_to_rest(land: &Land, course: &Course, size: &Size) -> Findings {
     let began = Instant::now();
     let simulator = land.stack.simulator();
     let mut stuck = wait_for_none(REST, course, || {
-        let objects = land.objects().map_err(|error| error.to_string())?;
-        if objects.len() != size.objects {
-            return Err(format!("{} objects", objects.len()));
-        }
+        let objects = awaited(land, size)?;
         Ok(books::not_at_rest(&objects, &simulator.instances().map_err(|error| error.to_string())?))
     });
     let seconds_to_rest = began.elapsed().as_secs();
-    let mut leaks = books::leaks(&simulator.instances().unwrap(), &land.objects().unwrap());
-    land.kubectl(&["delete", "pai", "--all", "--wait=false"]);
+    let objects = land.objects().unwrap();
+    assert_eq!(objects.len(), size.objects);
+    let mut leaks = books::leaks(&simulator.instances().unwrap(), &objects);
+    let awaited_objects = awaited(land, size).unwrap();
+    let names = awaited_objects.iter().map(|object| text(&object["metadata"]["name"]));
+    let delete: Vec<&str> = ["delete", "pai", "--wait=false"].into_iter().chain(names).collect();
+    land.kubectl(&delete);
     stuck.extend(wait_for_none(PATIENCE, course, || {
-        let objects = land.objects().map_err(|error| error.to_string())?;
+        let objects = awaited(land, size)?;
         Ok(objects.iter().map(|object| format!("not gone: {object}")).collect())
     }));
     leaks.extend(left_behind(land, course));
     let duplicates = books::duplicates(&simulator.calls().unwrap());
-    Findings { duplicates, leaks, stuck, seconds_to_rest }
+    let not_awaited = size.objects - awaited_objects.len();
+    Findings { duplicates, leaks, stuck, not_awaited, seconds_to_rest }
+}
+
+/// The objects that come to rest within the run: a small one does not wait for those whose create never came to the cloud.
+fn awaited(land: &Land, size: &Size) -> Result<Vec<Value>, String> {
+    let mut objects = land.objects().map_err(|error| error.to_string())?;
+    if !size.lost_creates {
+        let calls = land.stack.simulator().calls().map_err(|error| error.to_string())?;
+        objects.retain(|object| !books::never_arrived(object, &calls, Timestamp::now()));
+    }
+    Ok(objects)
 }
 
 /// What is billed after all objects are gone. A prepaid machine that was returned lies in the recycle bin, where a person destroys it.
@@ -136,10 +151,11 @@ fn report(name: &str, land: &Land, course: &Course, size: &Size, found: &Finding
     let sent = |log: &[Value]| books::count(log, "message", "sending the create");
     let sent: Vec<usize> = land.operators().iter().map(|operator| sent(&operator.log_records())).collect();
     println!(
-        "{name}: creates={creates} sentByOperator={sent:?} takenOver={} lapsed={} held={} ownEnds={}",
+        "{name}: creates={creates} sentByOperator={sent:?} takenOver={} lapsed={} held={} notAwaited={} ownEnds={}",
         books::taken_over(&logs).len(),
         books::count(&logs, "state", "Lapsed"),
         books::count(&logs, "state", "Held"),
+        found.not_awaited,
         course.own_ends.load(Ordering::Relaxed),
     );
     println!(

@@ -7,13 +7,13 @@ pub struct Size {
     /// Of each operator.
     pub kills: usize,
     pub apiserver_restarts: usize,
-    /// Whether creates are also lost before they bought anything: it takes more than six minutes to know that.
+    /// Whether creates are also lost before they bought anything, and searched for until that is known, for more than six minutes.
     pub lost_creates: bool,
     pub seed: u64,
 }
 
 impl Size {
-    /// A run of about two minutes, unless `PAI_CHAOS` says `full`.
+    /// A run of one or two minutes, unless `PAI_CHAOS` says `full`.
     pub fn of_environment() -> Self {
         let seed = std::env::var("PAI_CHAOS_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
         match std::env::var("PAI_CHAOS").as_deref() {
