@@ -25,7 +25,7 @@ help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
-	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: half an hour'
+	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'

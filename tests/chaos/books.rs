@@ -34,6 +34,12 @@ pub fn duplicates(calls: &[Value]) -> Vec<String> {
     duplicates
 }
 
+/// Whether two of these machines have one domain.
+pub fn bought_twice(machines: &[Value]) -> bool {
+    let domains: BTreeSet<&str> = machines.iter().map(|machine| text(&machine["DomainName"])).collect();
+    domains.len() < machines.len()
+}
+
 /// Machines that no object knows of.
 pub fn leaks(machines: &[Value], objects: &[Value]) -> Vec<String> {
     let known: BTreeSet<String> = objects.iter().flat_map(|object| texts(&object["status"]["instanceIds"])).collect();
@@ -106,6 +112,13 @@ mod tests {
         for (calls, expected) in rows {
             assert_eq!(duplicates(calls), expected, "{calls:?}");
         }
+    }
+
+    #[test]
+    fn one_domain_on_two_machines_is_bought_twice() {
+        let [a, b] = ["a", "b"].map(|domain| json!({"DomainName": domain}));
+        assert!(!bought_twice(&[a.clone(), b]));
+        assert!(bought_twice(&[a.clone(), a]));
     }
 
     fn object(ready: &str, ids: &[&str]) -> Value {

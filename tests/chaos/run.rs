@@ -81,8 +81,10 @@ fn come_to_rest(land: &Land, course: &Course, size: &Size) -> Findings {
     let began = Instant::now();
     let simulator = land.stack.simulator();
     let mut stuck = wait_for_none(REST, course, || {
+        let machines = simulator.instances().map_err(|error| error.to_string())?;
         let objects = awaited(land, size)?;
-        Ok(books::not_at_rest(&objects, &simulator.instances().map_err(|error| error.to_string())?))
+        // After the worst there is nothing to wait for: the operator asks a person to remove the second machine.
+        Ok(if books::bought_twice(&machines) { Vec::new() } else { books::not_at_rest(&objects, &machines) })
     });
     let seconds_to_rest = began.elapsed().as_secs();
     let objects = land.objects().unwrap();
