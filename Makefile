@@ -18,7 +18,7 @@ export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run
 
-.PHONY: help demo up down test faults bench lint gen image programs tools harness \
+.PHONY: help demo up down test faults chaos bench lint gen image programs tools harness \
         lint-rust lint-deny lint-chart lint-scripts
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
 	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
+	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'
@@ -61,6 +62,10 @@ SEEDS ?= 0..10000
 faults:
 	@echo 'building for release, usually 5 minutes; then it takes most of an hour on 2 cores'
 	PAI_FAULT_SEEDS=$(SEEDS) PAI_CRASH_PAIRS=all cargo test --release --locked --test faults -- --nocapture --test-threads 1
+
+# The test target of the same name in its full size, one run after the other: see docs/chaos.md.
+chaos: programs tools
+	PAI_CHAOS=full cargo test --locked --test chaos -- --nocapture --test-threads=1 operator
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1

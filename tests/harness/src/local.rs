@@ -262,6 +262,7 @@ impl Local {
             release,
             &format!("{}-local", release.name),
             (self.port("metrics"), self.port("health")),
+            &[],
             self.log_of(OPERATOR),
             Lifetime::Detached,
         )?;

@@ -1,6 +1,6 @@
 //! The operator as a process of its own: with the arguments and environment of the Deployment in
 //! the API server, as the chart's service account. Needs an installed release. Must not give it
-//! rights or options that the chart does not.
+//! rights or options that the chart does not, save arguments that a test names.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ pub struct Operator {
     metrics: Port,
     health: Port,
     pods: AtomicU32,
+    more_args: Vec<String>,
     running: Mutex<Option<Running>>,
 }
 
@@ -60,19 +61,21 @@ pub(crate) fn launch(
     release: &Release,
     pod_name: &str,
     ports: (u16, u16),
+    more_args: &[String],
     log: PathBuf,
     lifetime: Lifetime,
 ) -> Result<Running, Error> {
     let pod = release.pod(layout)?;
     let kubeconfig = layout.folder.join(format!("{}-operator.kubeconfig", release.name));
     release.write_kubeconfig(layout, &pod, &kubeconfig)?;
-    let (args, env) = pod.outside(&Outside {
+    let (mut args, env) = pod.outside(&Outside {
         pod_name,
         namespace: &release.namespace,
         kubeconfig: &kubeconfig,
         metrics_port: ports.0,
         health_port: ports.1,
     });
+    args.extend_from_slice(more_args);
     let lease_before = lease(layout, &args).stdout;
     let process = Process::start(&Launch {
         name: "pai-operator",
@@ -106,8 +109,9 @@ pub(crate) fn probe_leads(layout: &Layout, running: &Leader) -> Result<(), Strin
 
 /// Holder and resource version of the Lease that the arguments name.
 fn lease(layout: &Layout, args: &[String]) -> Output {
-    let option =
-        |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('=')).unwrap_or("pai-operator");
+    // Of an option that is given twice the operator takes the last.
+    let given = |name: &str| args.iter().rev().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='));
+    let option = |name: &str| given(name).unwrap_or("pai-operator");
     let namespace = format!("--namespace={}", option("--lease-namespace"));
     let fields = "jsonpath={.spec.holderIdentity} {.metadata.resourceVersion}";
     let name = option("--lease-name");
@@ -123,8 +127,16 @@ impl Operator {
             metrics: Port::reserve()?,
             health: Port::reserve()?,
             pods: AtomicU32::new(0),
+            more_args: Vec::new(),
             running: Mutex::new(None),
         })
+    }
+
+    /// The same operator with arguments after those of the Deployment, for what two operators of one release must not share.
+    #[must_use]
+    pub fn with_args(mut self, args: &[&str]) -> Self {
+        self.more_args.extend(args.iter().map(ToString::to_string));
+        self
     }
 
     /// Starts it, or starts it again as the kubelet does with a container that ended: in the same
@@ -141,6 +153,7 @@ impl Operator {
             &self.release,
             &pod_name,
             (self.metrics.number(), self.health.number()),
+            &self.more_args,
             self.log_file(),
             Lifetime::WithHarness,
         )?);
