@@ -7,6 +7,7 @@
 //! | `process`, `kubernetes`, `cloud` | the product's own controller with its calls led through the world |
 //! | `person` | what people do |
 //! | `run`, `oracle` | one run, and what must hold |
+//! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
 
 mod cloud;
 mod faults;
@@ -21,4 +22,5 @@ mod basics;
 mod crash_points;
 mod draw;
 mod random;
+mod rows;
 mod scenario;
