@@ -93,7 +93,7 @@ fn c03_visible_late_or_too_late() {
         play.until("DuplicateFound", |world| is_stalled(&get(world))).await;
         let object = get(&world);
         let second = object["status"]["duplicateInstanceIds"][0].as_str().unwrap_or_default().to_owned();
-        let note = play.told("DuplicateFound").concat();
+        let note = play.told_once("DuplicateFound").await;
         play.expect("the Event names it", note.contains(&second) && note.contains("TerminateInstances"), true);
         play.expect("ready", Ready::of(&object).status, true);
         let spare = || Spare { duplicates: true, machines: vec![second.clone()], ..Spare::default() };

@@ -181,8 +181,8 @@ fn c14_sold_out_for_a_while() {
             play.operator();
             world.apply("web", &plain());
             play.until_reason(reason).await;
-            play.expect("told", play.told(reason).len(), 1);
             play.expect("in the cloud's word", play.message().contains(word), true);
+            play.told_once(reason).await;
             play.rest().await;
             play.expect("calls", (play.called(CREATE), play.bought()), (4, 1));
             play.expect("generation", get(&world)["metadata"]["generation"].clone(), json!(1));
@@ -208,7 +208,7 @@ fn c15_a_termination_refused() {
             play.until("the object is gone", |world| world.get("web").is_none()).await;
             play.expect("calls", play.called(TERMINATE), 2);
             play.expect("recycled, not destroyed", state_of_the_only_one(&world), "SHUTDOWN");
-            play.expect("told", play.told("Recycled").len(), 1);
+            play.told_once("Recycled").await;
         });
     }
     for (commit, word) in [(true, "InternalError.TradeUnknownError"), (false, "InternalError.TradeUnknownError"), (true, "")] {
@@ -230,7 +230,7 @@ fn c15_a_termination_refused() {
             }
             play.within(Duration::from_secs(60), "gone", |world| world.get("web").is_none()).await;
             play.expect("calls", play.called(TERMINATE), 1);
-            play.expect("told", play.told("Recycled").len(), 1);
+            play.told_once("Recycled").await;
         });
     }
 }

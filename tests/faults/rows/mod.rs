@@ -93,12 +93,15 @@ impl Play {
 
     /// The same, with the longest time that it may take.
     pub async fn within(&self, longest: Duration, what: &str, holds: impl Fn(&World) -> bool) {
-        let end = self.world.elapsed() + longest;
+        let begun = self.world.elapsed();
         while !holds(&self.world) {
-            if self.world.elapsed() >= end {
+            let waited = self.world.elapsed() - begun;
+            if waited >= longest {
                 self.fail(&format!("never: {what}"));
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // What comes at once is met at once; looking so often for hours would only take time.
+            let step = if waited < Duration::from_secs(5) { 5 } else { 1000 };
+            tokio::time::sleep(Duration::from_millis(step)).await;
         }
     }
 
@@ -160,6 +163,16 @@ impl Play {
     /// What `web` tells a person.
     pub fn message(&self) -> String {
         Ready::of(&get(&self.world)).message
+    }
+
+    /// The note of the one Event with this reason, which may come a moment after the status.
+    pub async fn told_once(&self, reason: &str) -> String {
+        let soon = Duration::from_secs(10);
+        self.within(soon, &format!("an Event {reason}"), |_| !self.told(reason).is_empty()).await;
+        self.pass(soon).await;
+        let mut told = self.told(reason);
+        self.expect(&format!("Events {reason}"), told.len(), 1);
+        told.remove(0)
     }
 
     /// The notes of all Events with this reason.
