@@ -196,7 +196,9 @@ fn c15_a_termination_refused() {
     // Injects: every refusal of a termination. Holds: a condition that says what to do, and no second call that destroys.
     protected();
     in_progress();
-    for word in ["FailedOperation.Unreturnable", "LimitExceeded.UserReturnQuota", "InvalidInstanceNotSupportedPrepaidInstance"] {
+    for word in
+        ["FailedOperation.Unreturnable", "LimitExceeded.UserReturnQuota", "InvalidInstanceNotSupportedPrepaidInstance"]
+    {
         run(1, move |world| async move {
             let play = Play::new(&world, word);
             play.create(&prepaid()).await;
@@ -211,7 +213,9 @@ fn c15_a_termination_refused() {
             play.told_once("Recycled").await;
         });
     }
-    for (commit, word) in [(true, "InternalError.TradeUnknownError"), (false, "InternalError.TradeUnknownError"), (true, "")] {
+    for (commit, word) in
+        [(true, "InternalError.TradeUnknownError"), (false, "InternalError.TradeUnknownError"), (true, "")]
+    {
         run(1, move |world| async move {
             let play = Play::new(&world, format!("{word:?}, carried out {commit}"));
             play.create(&prepaid()).await;

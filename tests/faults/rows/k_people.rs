@@ -27,7 +27,8 @@ const STEPS: [u64; 8] = [0, 30, 99, 106, 130, 150, 1170, 60_000];
 fn k08_deleted_or_recreated_at_each_step() {
     // Injects: the object deleted, or recreated under its name, at each step. Holds: the old attempt settles, the new UID waits.
     for step in STEPS {
-        for (again, lost) in [(false, None), (true, None), (false, Some(true)), (true, Some(true)), (true, Some(false))] {
+        for (again, lost) in [(false, None), (true, None), (false, Some(true)), (true, Some(true)), (true, Some(false))]
+        {
             run(1, move |world| async move {
                 let play = Play::new(&world, format!("after {step} ms, again {again}, reply lost {lost:?}"));
                 if let Some(commit) = lost {
@@ -123,9 +124,12 @@ fn rotated_mid_attempt() {
         for commit in [true, false] {
             for back_after in [Duration::from_mins(9), Duration::from_mins(40)] {
                 run(1, move |world| async move {
-                    let play = Play::new(&world, format!("{variant} mid-attempt, bought {commit}, back {back_after:?}"));
+                    let play =
+                        Play::new(&world, format!("{variant} mid-attempt, bought {commit}, back {back_after:?}"));
                     strange_account(&world);
                     spoil(&world, CREATE, Effect::Drop { commit });
+                    // Longer than a key that was read is used again.
+                    spoil(&world, CREATE, Effect::Invisible { seconds: 10.0 });
                     play.operator();
                     world.apply("web", &plain());
                     play.pass(Duration::from_millis(108)).await;
@@ -275,7 +279,17 @@ fn k11_the_crd_deleted_older_or_newer() {
         });
     }
     let parts = [
-        "", "id", "ordinal", "state", "signedAt", "secretId", "region", "domainName", "instanceName", "nameOrigin", "chargeType",
+        "",
+        "id",
+        "ordinal",
+        "state",
+        "signedAt",
+        "secretId",
+        "region",
+        "domainName",
+        "instanceName",
+        "nameOrigin",
+        "chargeType",
     ];
     for part in parts {
         older(part);
@@ -313,7 +327,7 @@ fn older(part: &'static str) {
         play.expect(&format!("no hot loop, {looks} looks"), looks < 100, true);
         world.ask("PATCH", CRD, json!({"spec": today}));
         world.annotate("web", "reconcile-requested-at", &"now".into());
-        play.rest().await;
+        play.until("ready", |world| Ready::of(&get(world)).status).await;
         play.expect("calls", play.called(CREATE), 1);
         play.hold(Spare::default()).await;
     });
