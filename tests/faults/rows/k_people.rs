@@ -292,7 +292,8 @@ fn k11_the_crd_deleted_older_or_newer() {
         "chargeType",
     ];
     for part in parts {
-        older(part);
+        older(part, false);
+        older(part, true);
     }
     newer();
 }
@@ -305,10 +306,11 @@ fn change_schema(world: &World, change: impl FnOnce(&mut Value)) {
     world.ask("PUT", CRD, crd);
 }
 
-/// The installed CRD does not know the attempt, or this part of it, until it is upgraded.
-fn older(part: &'static str) {
+/// The installed CRD does not know the attempt, or this part of it, until it is upgraded. The process may die before it can take back what
+/// was kept of the intent: then a person is asked.
+fn older(part: &'static str, dies: bool) {
     run(1, move |world| async move {
-        let play = Play::new(&world, format!("pruned: createAttempt {part}"));
+        let play = Play::new(&world, format!("pruned: createAttempt {part}, dies {dies}"));
         let today = world.ask("GET", CRD, Value::Null)["spec"].clone();
         change_schema(&world, |status| {
             if part.is_empty() {
@@ -319,15 +321,26 @@ fn older(part: &'static str) {
                 attempt["required"].as_array_mut().unwrap().retain(|name| name != part);
             }
         });
+        if dies {
+            world.state().faults.once(Place::StatusWrite, Trouble::CrashAfter);
+        }
         play.operator();
         world.apply("web", &plain());
         play.pass(Duration::from_hours(2)).await;
         play.expect("calls", play.called(CREATE), 0);
+        let asked = dies && !part.is_empty();
+        play.expect("reason", play.reason(), if asked { "OutcomeUnknown" } else { "InvalidSpec" });
+        play.expect("stalled", is_stalled(&get(&world)), true);
         let looks = play.called(LIST);
-        play.expect(&format!("no hot loop, {looks} looks"), looks < 100, true);
+        play.expect(&format!("no hot loop, {looks} looks"), looks < 300, true);
+        // An object that cannot be read would have every list fail, and with it the work for all others.
+        let lists = world.state().log.iter().filter(|line| line.contains("List paiinstances")).count();
+        play.expect("lists", lists, 1 + usize::from(dies));
         world.ask("PATCH", CRD, json!({"spec": today}));
         world.annotate("web", "reconcile-requested-at", &"now".into());
-        play.until("ready", |world| Ready::of(&get(world)).status).await;
+        play.pass(Duration::from_mins(2)).await;
+        play.rest_with(|world| answer_what_is_held(world, None)).await;
+        play.expect("ready", Ready::of(&get(&world)).status, true);
         play.expect("calls", play.called(CREATE), 1);
         play.hold(Spare::default()).await;
     });
