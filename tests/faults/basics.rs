@@ -24,8 +24,7 @@ fn life(seed: u64) -> Vec<String> {
         assert_eq!(oracle::end_state(&world), [r#"{"created":1,"launchFailed":0,"terminated":1}"#]);
         oracle::no_duplicates(&world).unwrap();
         oracle::nothing_shown_nothing_broken(&world).unwrap();
-        let log = world.state().log.clone();
-        log
+        std::mem::take(&mut world.state().log)
     })
 }
 

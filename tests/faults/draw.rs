@@ -45,7 +45,7 @@ pub fn spec(rng: &mut Rng, names: &[String]) -> Value {
 pub fn trouble(rng: &mut Rng, world: &World) {
     let skip = u32::from(rng.u8(..8));
     let times = 1 + u32::from(rng.u8(..4));
-    let mut wire = |at, trouble| world.state().faults.add(Rule { at, skip, times: 1, trouble });
+    let wire = |at, trouble| world.state().faults.add(Rule { at, skip, times: 1, trouble });
     match rng.u8(..24) {
         0 => wire(any_call(rng), Trouble::CrashBefore),
         1 => wire(any_call(rng), Trouble::CrashInFlight(span(rng, &[0, 3, 30, 200]))),

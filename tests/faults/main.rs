@@ -8,6 +8,13 @@
 //! | `person` | what people do |
 //! | `run`, `oracle` | one run, and what must hold |
 //! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected shall end there and say where"
+)]
 
 mod cloud;
 mod faults;

@@ -71,7 +71,6 @@ pub struct Process {
     abandoned: CancellationToken,
     frozen_until: Mutex<Instant>,
     leadership: watch::Sender<Option<Instant>>,
-    pub metrics: Arc<Metrics>,
 }
 
 impl Process {
@@ -79,7 +78,6 @@ impl Process {
     pub fn start(world: &Arc<World>, name: &str, options: Options) -> Arc<Self> {
         let far = Instant::now() + Duration::from_hours(1000);
         let (leadership, expires) = watch::channel(Some(far));
-        let metrics = Arc::new(Metrics::default());
         let process = Arc::new(Self {
             world: Arc::clone(world),
             name: name.to_owned(),
@@ -87,7 +85,6 @@ impl Process {
             abandoned: CancellationToken::new(),
             frozen_until: Mutex::new(Instant::now()),
             leadership,
-            metrics: Arc::clone(&metrics),
         });
         let base = world.now() + jiff::SignedDuration::from_secs(options.clock_ahead);
         let clock = Clock::simulated(base, options.seed);
@@ -102,7 +99,7 @@ impl Process {
             settle_window: options.settle_window,
             leadership: Leadership::new(expires),
             events: EventPublisher::new(api.clone(), clock.clone(), name.to_owned()),
-            metrics,
+            metrics: Arc::new(Metrics::default()),
             purchases: TaskTracker::new(),
             sweep_interval: options.sweep_interval,
             api,

@@ -41,7 +41,7 @@ fn a_record_that_lost_a_part_waits_for_a_person() {
     let lost = || {
         seen().with(|seen| {
             seen.status.create_attempt =
-                serde_json::from_value::<PaiInstanceStatus>(record.clone()).unwrap().create_attempt
+                serde_json::from_value::<PaiInstanceStatus>(record.clone()).unwrap().create_attempt;
         })
     };
     let report = lost().report();

@@ -13,10 +13,13 @@ use crate::run::{plain, run, run_in};
 use crate::scenario::{spoil, spoil_after};
 use crate::world::World;
 
+/// Something that goes wrong.
+type Spoil = fn(&World);
+
 #[test]
 fn c10_a_domain_asked_for_twice() {
     // Injects: every way to ask twice, where a second domain is accepted (A), or refused with an unlisted code (B). Holds: O1 in both.
-    let troubles: [(&str, fn(&World)); 7] = [
+    let troubles: [(&str, Spoil); 7] = [
         ("reply lost", |world| spoil(world, CREATE, Effect::Drop { commit: true })),
         ("carried out late", |world| spoil(world, CREATE, Effect::Late { seconds: 290.0 })),
         ("too late to be carried out", |world| spoil(world, CREATE, Effect::Late { seconds: 310.0 })),

@@ -7,7 +7,7 @@ use kube_apiserver_model::Verb;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
-use super::{CREATE, Play, Spare, TERMINATE, get, prepaid};
+use super::{CRD, CREATE, Play, Spare, TERMINATE, get, prepaid};
 use crate::crash_points;
 use crate::faults::{Place, Rule, Trouble};
 use crate::oracle;
@@ -16,8 +16,6 @@ use crate::process::{Options, Process, keep_running};
 use crate::run::{plain, run, run_in};
 use crate::scenario::{self, spoil, spoil_after};
 use crate::world::{GROUP, PLURAL, World};
-
-const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/paiinstances.pai.tencentcloud.io";
 
 /// A new version of the CRD is installed, which ends all watches.
 fn upgrade_crd(world: &World) {
@@ -130,10 +128,13 @@ fn lose_a_connection(world: &Arc<World>) {
     });
 }
 
+/// Something that disturbs the watches.
+type Disturb = fn(&Arc<World>);
+
 #[test]
 fn k03_events_lost_doubled_and_reordered() {
     // Injects: events lost with their connection, doubled, reordered, late, 410, a CRD upgrade. Holds: the same end state.
-    let troubles: [(&str, fn(&Arc<World>)); 7] = [
+    let troubles: [(&str, Disturb); 7] = [
         ("clean", |_| {}),
         ("lost with their connection", lose_a_connection),
         ("doubled", |world| world.state().faults.watch_doubles = 50),
@@ -184,10 +185,10 @@ fn k03_events_lost_doubled_and_reordered() {
 }
 
 /// The lines of the log that hold a word, by their number.
-fn lines(world: &World, word: &str) -> Vec<usize> {
+fn lines(world: &World, text: &str) -> Vec<usize> {
     let state = world.state();
     let all = state.log.iter().enumerate();
-    all.filter(|(_, line)| line.contains(word)).map(|(at, _)| at).collect()
+    all.filter(|(_, line)| line.contains(text)).map(|(at, _)| at).collect()
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod c_later;
 mod i;
 mod i_names;
 mod k;
+mod k_lost;
 mod k_people;
 mod outside;
 mod rules;
@@ -32,6 +33,13 @@ pub const CREATE: &str = "CreatePaiInstance";
 pub const TERMINATE: &str = "TerminateInstances";
 pub const LIST: &str = "DescribePaiInstances";
 pub const DESCRIBE: &str = "DescribeInstances";
+
+/// Where our CRD is.
+pub const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/paiinstances.pai.tencentcloud.io";
+
+/// Milliseconds after the first step: before the finalizer, amid the lookup, before the intent, before and amid the send, before the ids
+/// are written, while it boots, long after.
+pub const STEPS: [u64; 8] = [0, 30, 99, 106, 130, 150, 1170, 60_000];
 
 /// One variant of a row under way.
 pub struct Play {
@@ -95,7 +103,7 @@ impl Play {
     pub async fn within(&self, longest: Duration, what: &str, holds: impl Fn(&World) -> bool) {
         let begun = self.world.elapsed();
         while !holds(&self.world) {
-            let waited = self.world.elapsed() - begun;
+            let waited = self.world.elapsed().saturating_sub(begun);
             if waited >= longest {
                 self.fail(&format!("never: {what}"));
             }
@@ -132,6 +140,7 @@ impl Play {
     }
 
     /// Compares, and shows the log if it is not so.
+    #[allow(clippy::needless_pass_by_value)] // what is expected is written where it is handed in
     pub fn expect<A: PartialEq<E> + Debug, E: Debug>(&self, what: &str, actual: A, expected: E) {
         if actual != expected {
             self.fail(&format!("{what}: {actual:?} and not {expected:?}"));
@@ -233,6 +242,7 @@ fn every_row_has_its_test_and_every_test_its_row() {
         include_str!("i.rs"),
         include_str!("i_names.rs"),
         include_str!("k.rs"),
+        include_str!("k_lost.rs"),
         include_str!("k_people.rs"),
     ];
     let mut found = BTreeSet::new();
