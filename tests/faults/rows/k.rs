@@ -369,6 +369,11 @@ fn k07_leaders_lost_doubled_and_frozen() {
                 };
                 play.expect("refused for its age", refused(&world), usize::from(variant == "6 min on its way"));
                 play.expect("state", attempt_state(&get(&world)).to_owned(), "Created");
+                // The gate stops a sender that was held up for more than ten seconds: its attempt ends, unsent, and another one buys.
+                if variant.ends_with("11 s after the intent") {
+                    let ordinal = get(&world)["status"]["createAttempt"]["ordinal"].clone();
+                    play.expect("attempts and calls", (ordinal, play.called(CREATE)), (json!(2), 1));
+                }
                 world.delete("web");
                 play.rest().await;
                 play.expect("left", world.state().api.all(GROUP, PLURAL).len(), 0);
