@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// What the operator knows about the machine. Nobody but the operator should write here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +25,7 @@ pub struct PaiInstanceStatus {
     #[schemars(length(max = 128))]
     pub request_id: Option<String>,
     /// The record of the last attempt to create the machine, written before the call is made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "even_in_part")]
     pub create_attempt: Option<CreateAttempt>,
     /// The machines as the cloud last described them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +93,48 @@ pub struct CreateAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
+}
+
+/// Reads the record also where a part of it is missing, because an older CRD pruned it: one object that cannot be read would make the
+/// whole list of objects unreadable, and so stop the operator for all of them.
+fn even_in_part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CreateAttempt>, D::Error> {
+    let record = Option::<Value>::deserialize(deserializer)?;
+    Ok(record.map(|record| CreateAttempt::deserialize(&record).unwrap_or_else(|_| CreateAttempt::remains(&record))))
+}
+
+/// The id of a record that lost its own.
+const LOST_ID: &str = "lost";
+
+/// The reason of a record that lost a part.
+const INCOMPLETE: &str = "the API server kept only a part of its record";
+
+impl CreateAttempt {
+    /// What is left of a record that lost a part. Open, it is held: without all of it nobody but a person can tell what became of it.
+    fn remains(record: &Value) -> Self {
+        let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |field: &str| record.get(field).and_then(Value::as_i64);
+        let state: Option<AttemptState> = record.get("state").and_then(|word| AttemptState::deserialize(word).ok());
+        Self {
+            id: Some(text("id")).filter(|id| !id.is_empty()).unwrap_or_else(|| LOST_ID.to_owned()),
+            ordinal: number("ordinal").unwrap_or(1),
+            state: state.filter(|state| !state.is_open()).unwrap_or(AttemptState::Held),
+            signed_at: text("signedAt").parse().unwrap_or(Timestamp::UNIX_EPOCH),
+            secret_id: text("secretId"),
+            region: text("region"),
+            domain_name: text("domainName"),
+            instance_name: text("instanceName"),
+            name_origin: NameOrigin::Other(text("nameOrigin")),
+            charge_type: text("chargeType"),
+            lapsed_before: number("lapsedBefore").unwrap_or_default(),
+            request_id: None,
+            reason: Some(INCOMPLETE.to_owned()),
+        }
+    }
+
+    /// Whether the record lost a part, so that nothing can be looked for by it.
+    pub fn is_incomplete(&self) -> bool {
+        self.reason.as_deref() == Some(INCOMPLETE)
+    }
 }
 
 /// Most lapsed attempts that are kept. Source: our choice: three in a row take a person, and each takes a quarter of an hour.
@@ -255,5 +298,47 @@ impl PaiInstanceStatus {
     /// The attempt that forbids any other create, if there is one.
     pub fn open_attempt(&self) -> Option<&CreateAttempt> {
         self.create_attempt.as_ref().filter(|attempt| attempt.state.is_open())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(state: &str) -> Value {
+        json!({
+            "id": "a1", "ordinal": 2, "state": state, "signedAt": "2027-01-15T08:00:00Z", "secretId": "AKID",
+            "region": "ap-guangzhou", "domainName": "web.example.com", "instanceName": "default-web-u",
+            "nameOrigin": "Generated", "chargeType": "PREPAID",
+        })
+    }
+
+    fn read(record: &Value) -> CreateAttempt {
+        let status: PaiInstanceStatus = serde_json::from_value(json!({"createAttempt": record})).unwrap();
+        status.create_attempt.unwrap()
+    }
+
+    #[test]
+    fn a_record_that_lost_a_part_is_read_and_held() {
+        assert!(!read(&record("Sending")).is_incomplete());
+        assert_eq!(read(&record("Verifying")).state, AttemptState::Other("Verifying".to_owned()));
+        let none: PaiInstanceStatus = serde_json::from_value(json!({"createAttempt": null})).unwrap();
+        assert_eq!(none.create_attempt, None);
+        let whole = record("Sending");
+        for part in whole.as_object().unwrap().keys().filter(|part| *part != "state") {
+            for (state, expected) in [("Sending", AttemptState::Held), ("Rejected", AttemptState::Rejected)] {
+                let mut record = record(state);
+                record.as_object_mut().unwrap().remove(part);
+                let read = read(&record);
+                assert!(read.is_incomplete(), "{part}");
+                assert_eq!(read.state, expected, "{part}");
+            }
+        }
+        let mut stateless = record("Created");
+        stateless.as_object_mut().unwrap().remove("state");
+        assert_eq!(read(&stateless).state, AttemptState::Held);
+        assert_eq!(read(&json!({})).state, AttemptState::Held);
     }
 }

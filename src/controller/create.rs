@@ -143,17 +143,34 @@ async fn write_intent(
             context.memory.disown(&purchase.attempt.id);
         }
     })?;
-    let kept = written.status.and_then(|status| status.create_attempt);
-    if kept.as_ref() != Some(&purchase.attempt) {
+    let kept = written.status.as_ref().and_then(|status| status.create_attempt.as_ref());
+    if kept != Some(&purchase.attempt) {
         error!(
             uid = purchase.uid,
             attempt = purchase.attempt.id,
             "the API server did not keep the whole intent: is the CRD older than the operator?"
         );
+        take_back(context, api, seen, purchase, &written).await;
         return Err(Act::IntentNotKept);
     }
     context.memory.own(&purchase.attempt.id, Ownership::InFlight);
     Ok(())
+}
+
+/// Takes away what the API server kept of an intent: nothing is sent on it, and what is left of a record would be held for a person.
+async fn take_back(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    purchase: &Purchase,
+    written: &PaiInstance,
+) {
+    match record::write(context, api, written, seen.status.clone()).await {
+        Ok(_) => context.memory.disown(&purchase.attempt.id),
+        Err(error) => {
+            warn!(uid = purchase.uid, attempt = purchase.attempt.id, %error, "a part of the intent is left behind");
+        }
+    }
 }
 
 /// The installed CRD is older than this operator: the create waits for it, and the condition says so at the next pass.

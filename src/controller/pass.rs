@@ -78,9 +78,9 @@ async fn look(context: &Context, seen: &mut Observed) {
     let open = seen.status.open_attempt();
     let known = open.is_none() && !seen.status.instance_ids.is_empty();
     let name = match open {
-        Some(attempt) => attempt.instance_name.clone(),
-        None if known => recheck::name(seen),
-        None => instance_name(&seen.object).0,
+        Some(attempt) if !attempt.is_incomplete() => attempt.instance_name.clone(),
+        _ if known => recheck::name(seen),
+        _ => instance_name(&seen.object).0,
     };
     let result = look_up(context, account, &name).await;
     if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {

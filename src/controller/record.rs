@@ -10,7 +10,7 @@ use super::observe::Observed;
 use super::step::{Readiness, Report, Standing, Synced};
 use super::{recheck, remedy};
 use crate::api::conditions::{self, cut_to_bytes};
-use crate::api::{ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
+use crate::api::{AttemptState, ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 use crate::tencent::Instance;
 
 /// Name under which the API server books our fields.
@@ -36,7 +36,12 @@ pub async fn tell(
 ) -> Result<(), WriteStatus> {
     let mut status = refreshed(seen);
     apply(report, &mut status, &seen.object, context.clock.now());
-    if status == seen.status {
+    // What is left of a record is written whole again: by the CRD of today the object is invalid without it, and nobody could edit it.
+    let must_be_mended = seen
+        .status
+        .open_attempt()
+        .is_some_and(|attempt| attempt.state == AttemptState::Held && attempt.is_incomplete());
+    if status == seen.status && !must_be_mended {
         return Ok(());
     }
     write(context, api, &seen.object, status).await?;

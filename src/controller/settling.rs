@@ -76,6 +76,9 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
     if let Some(step) = answer_of_a_person(seen, attempt) {
         return step;
     }
+    if attempt.is_incomplete() {
+        return Step::Report(held(seen, attempt, "nothing can be looked for by what is left"));
+    }
     let account = match &seen.account {
         Ok(account) => account,
         Err(problem) if is_without_its_key_too_long(attempt, now) => {

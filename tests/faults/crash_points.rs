@@ -21,18 +21,18 @@ fn ways() -> [Trouble; 3] {
 }
 
 /// Deaths by the number of the call.
-type Deaths = Vec<(u64, Trouble)>;
+pub type Deaths = Vec<(u64, Trouble)>;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct End {
+pub struct End {
     state: Vec<String>,
-    calls: u64,
+    pub calls: u64,
     log: Vec<String>,
 }
 
 /// Runs a scenario with these deaths. The error is the first oracle that did not hold, with the log.
-fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
+pub fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
     let deaths = deaths.clone();
     run(1, move |world| async move {
         for (nth, trouble) in deaths {
@@ -68,7 +68,7 @@ fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
 }
 
 /// The run must end as the one without deaths did.
-fn judge(scenario: Scenario, clean: &End, deaths: &Deaths) -> Result<End, String> {
+pub fn judge(scenario: Scenario, clean: &End, deaths: &Deaths) -> Result<End, String> {
     let end = play(scenario, deaths)?;
     // Where a person acts amid the create, a crash decides whether a machine is bought at all: then only the objects must agree.
     let amid = scenario.acts.iter().any(|act| !act.after.is_zero());

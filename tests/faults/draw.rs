@@ -207,7 +207,7 @@ fn later(world: &Arc<World>, wait: Duration, change: impl FnOnce(&World) + Send 
 }
 
 /// A person who deletes and applies again, as GitOps does.
-fn apply_again_once_gone(world: &Arc<World>, name: &str, spec: Value) {
+pub fn apply_again_once_gone(world: &Arc<World>, name: &str, spec: Value) {
     let (world, name) = (Arc::clone(world), name.to_owned());
     tokio::spawn(async move {
         while world.get(&name).is_some() {

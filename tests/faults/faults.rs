@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use kube_apiserver_model::Verb;
+use serde_json::Value;
 
 /// One call of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,10 @@ pub enum Trouble {
     Freeze(Duration),
     /// The whole process stands still for this long, just after the answer came.
     FreezeAfter(Duration),
+    /// It is carried out, and the code that gets the answer panics.
+    PanicAfter,
+    /// It goes on its way, and all passes are dropped where they stand. What has a task of its own lives on.
+    Abandon,
 }
 
 /// Lets `skip` fitting calls through, then spoils `times` of them.
@@ -109,6 +114,12 @@ pub struct Faults {
     pub watch_drops: u32,
     /// How many of the next watch events come twice.
     pub watch_doubles: u32,
+    /// Whether events that are delivered together come in the wrong order.
+    pub watch_reversed: bool,
+    /// A list of our objects as a lagging replica still has it, for the next one who lists them.
+    pub old_list: Option<Value>,
+    /// One of our objects as it was, for so many of the next reads: no API server gives such an answer to a read with quorum.
+    pub old_object: Option<(u32, Value)>,
     /// Until when the API server answers nothing, as time since the start.
     pub api_down_until: Duration,
 }

@@ -10,14 +10,14 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
-use kube_apiserver_model::{Answer, Request, Watch};
+use kube_apiserver_model::{Answer, Reply, Request, Verb, Watch};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use crate::faults::Call;
 use crate::person::ids;
 use crate::process::{Lost, Process};
-use crate::world::{World, look_for_secrets};
+use crate::world::{PLURAL, World, look_for_secrets};
 
 /// As the product sets its two clients up, see `run.rs`.
 pub const API_DEADLINE: Duration = Duration::from_secs(15);
@@ -140,6 +140,9 @@ impl World {
             let place = format!("{} {}", request.method, request.path);
             look_for_secrets(&request.body.to_string(), &place, &mut self.state().leaked);
         }
+        if let Some(old) = self.old_answer(request) {
+            return old;
+        }
         let before = self.object_of(request);
         let answer = self.api(request);
         if let Answer::Reply(reply) = &answer {
@@ -156,6 +159,23 @@ impl World {
             }
         }
         answer
+    }
+
+    /// What a replica that lags behind still has.
+    fn old_answer(&self, request: &Request) -> Option<Answer> {
+        let target = request.target().filter(|target| target.resource.plural == PLURAL)?;
+        let faults = &mut self.state().faults;
+        let body = match request.verb()? {
+            Verb::List => faults.old_list.take()?,
+            Verb::Get => {
+                let (left, object) = faults.old_object.take()?;
+                let is_it = object.pointer("/metadata/name").and_then(Value::as_str) == target.name.as_deref();
+                faults.old_object = Some((left - u32::from(is_it), object.clone())).filter(|(left, _)| *left > 0);
+                is_it.then_some(object)?
+            }
+            _ => return None,
+        };
+        Some(Answer::Reply(Reply { status: 200, body }))
     }
 
     fn object_of(&self, request: &Request) -> Option<Value> {
@@ -209,6 +229,10 @@ impl World {
                 delivered.push(event.clone());
             }
             delivered.push(event);
+        }
+        let is_error = |event: &Value| event.get("type").and_then(Value::as_str) == Some("ERROR");
+        if state.faults.watch_reversed && !delivered.iter().any(is_error) {
+            delivered.reverse();
         }
         if lost {
             state.api.compact();

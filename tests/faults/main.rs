@@ -7,10 +7,15 @@
 //! | `process`, `kubernetes`, `cloud` | the product's own controller with its calls led through the world |
 //! | `person` | what people do |
 //! | `run`, `oracle` | one run, and what must hold |
-
-// A test may stop; and people hand over what they say.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::needless_pass_by_value)]
-
+//! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test that meets the unexpected shall end there and say where"
+)]
 mod cloud;
 mod faults;
 mod kubernetes;
@@ -24,4 +29,5 @@ mod basics;
 mod crash_points;
 mod draw;
 mod random;
+mod rows;
 mod scenario;

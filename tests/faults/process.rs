@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, pending};
 use kube::Client;
-use kube_apiserver_model::Reply;
+use kube_apiserver_model::{Reply, Verb};
 use pai_operator::clock::Clock;
 use pai_operator::controller::credentials::CredentialsReader;
 use pai_operator::controller::events::EventPublisher;
@@ -67,9 +67,10 @@ pub struct Process {
     pub name: String,
     /// Cancelled when it dies.
     pub dead: CancellationToken,
+    /// Cancelled when its passes are dropped.
+    abandoned: CancellationToken,
     frozen_until: Mutex<Instant>,
     leadership: watch::Sender<Option<Instant>>,
-    pub metrics: Arc<Metrics>,
 }
 
 impl Process {
@@ -77,14 +78,13 @@ impl Process {
     pub fn start(world: &Arc<World>, name: &str, options: Options) -> Arc<Self> {
         let far = Instant::now() + Duration::from_hours(1000);
         let (leadership, expires) = watch::channel(Some(far));
-        let metrics = Arc::new(Metrics::default());
         let process = Arc::new(Self {
             world: Arc::clone(world),
             name: name.to_owned(),
             dead: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
             frozen_until: Mutex::new(Instant::now()),
             leadership,
-            metrics: Arc::clone(&metrics),
         });
         let base = world.now() + jiff::SignedDuration::from_secs(options.clock_ahead);
         let clock = Clock::simulated(base, options.seed);
@@ -99,7 +99,7 @@ impl Process {
             settle_window: options.settle_window,
             leadership: Leadership::new(expires),
             events: EventPublisher::new(api.clone(), clock.clone(), name.to_owned()),
-            metrics,
+            metrics: Arc::new(Metrics::default()),
             purchases: TaskTracker::new(),
             sweep_interval: options.sweep_interval,
             api,
@@ -112,13 +112,14 @@ impl Process {
 
     fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, concurrency: u16) {
         let settings = controller::Settings { namespaces: Vec::new(), max_concurrent_reconciles: concurrency };
-        let dead = self.dead.clone();
+        let (dead, abandoned) = (self.dead.clone(), self.abandoned.clone());
         self.world.log(|| format!("{} starts", self.name));
         tokio::spawn(async move {
             let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
             tokio::select! {
                 biased;
                 () = dead.cancelled() => {}
+                () = abandoned.cancelled() => {}
                 () = controller::run(context, &watches, &settings, ready, stop) => panic!("the controller ended by itself"),
             }
         });
@@ -127,6 +128,21 @@ impl Process {
     /// Takes the belief away that it leads.
     pub fn lose_leadership(&self) {
         self.leadership.send_replace(None);
+    }
+
+    /// Drops its passes where they stand; a purchase under way has a task of its own and goes on.
+    pub fn abandon(&self) {
+        self.world.log(|| format!("{} drops its passes", self.name));
+        self.abandoned.cancel();
+    }
+
+    /// Returns when it works on nothing any more.
+    async fn ended(&self) {
+        tokio::select! {
+            biased;
+            () = self.dead.cancelled() => {}
+            () = self.abandoned.cancelled() => {}
+        }
     }
 
     /// Kills it at once.
@@ -220,7 +236,7 @@ impl Process {
             Some(Trouble::LoseAnswer) => {
                 let arrived = self.dispatch(there, back, serve);
                 let _ = arrived.await;
-                if matches!(&call, Call::Api { verb, .. } if *verb != kube_apiserver_model::Verb::Get) {
+                if matches!(&call, Call::Api { verb, .. } if *verb != Verb::Get) {
                     self.world.state().seen.lost_writes += 1;
                 }
                 return Err(Lost::Broken);
@@ -232,6 +248,11 @@ impl Process {
                 self.thawed().await;
             }
             Some(Trouble::FreezeAfter(span)) => after = span,
+            Some(Trouble::Abandon) => self.abandon(),
+            Some(Trouble::PanicAfter) => {
+                let _ = self.dispatch(there, back, serve).await;
+                self.panic_at(&call)
+            }
         }
         let answer = self.dispatch(there, back, serve).await.map_err(|_| Lost::Broken)?;
         if !after.is_zero() {
@@ -239,6 +260,15 @@ impl Process {
         }
         self.thawed().await;
         Ok(answer)
+    }
+
+    /// What a panic at a call comes to: in a pass or a purchase it stays there, in the watch it ends the process.
+    fn panic_at(&self, call: &Call) -> ! {
+        if matches!(call, Call::Api { verb: Verb::List | Verb::Watch, .. }) {
+            self.kill();
+        }
+        self.world.state().planted_panics += 1;
+        panic!("planted by the test");
     }
 
     /// Sends it on its way, which nothing that happens to the process can stop.
@@ -267,8 +297,7 @@ pub fn keep_running(world: &Arc<World>, slot: &str, options: Options, downtime: 
     let name = name.trim_end_matches(".0").to_owned();
     tokio::spawn(async move {
         for nth in 1_u64.. {
-            let dead = kept.current().dead.clone();
-            dead.cancelled().await;
+            kept.current().ended().await;
             sleep(downtime).await;
             let options = Options { seed: options.seed.wrapping_add(nth * 7919), ..options };
             *kept.current.lock().unwrap() = Process::start(&world, &format!("{name}.{nth}"), options);

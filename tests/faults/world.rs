@@ -67,6 +67,8 @@ pub struct State {
     pub excused: BTreeSet<String>,
     /// Where a secret showed: in an Event, a status or a log line.
     pub leaked: Vec<String>,
+    /// Panics that were meant.
+    pub planted_panics: u64,
 }
 
 /// The world. Shared by all who act in it.
@@ -90,6 +92,7 @@ impl World {
             writes: 0,
             excused: BTreeSet::new(),
             leaked: Vec::new(),
+            planted_panics: 0,
         };
         Arc::new(Self { state: Mutex::new(state), origin: Instant::now(), changed: watch::channel(0).0 })
     }

@@ -1,6 +1,7 @@
 //! Tables: what becomes of an attempt that is open.
 
 use super::*;
+use crate::api::PaiInstanceStatus;
 
 #[test]
 fn an_open_attempt_forbids_everything_else() {
@@ -32,6 +33,27 @@ fn an_open_attempt_forbids_everything_else() {
         "{}",
         report.message
     );
+}
+
+#[test]
+fn a_record_that_lost_a_part_waits_for_a_person() {
+    let record = json!({"createAttempt": {"id": "a1", "state": "Sending", "secretId": "AKID", "chargeType": "POSTPAID_BY_HOUR"}});
+    let lost = || {
+        seen().with(|seen| {
+            seen.status.create_attempt =
+                serde_json::from_value::<PaiInstanceStatus>(record.clone()).unwrap().create_attempt;
+        })
+    };
+    let report = lost().report();
+    assert_eq!((report.reason, report.standing), (Reason::OutcomeUnknown, Standing::NeedsPerson));
+    assert!(report.message.contains("retry:a1"), "{}", report.message);
+    assert_eq!(
+        lost().looked_up(one_found(true)).report().standing,
+        Standing::NeedsPerson,
+        "nothing is proven by what is left"
+    );
+    let answered = lost().answered("retry:a1").decide();
+    assert!(matches!(answered, Step::CloseAttempt { state: AttemptState::Lapsed, .. }), "{answered:?}");
 }
 
 /// An uncertain attempt, signed `ago` seconds before now.
