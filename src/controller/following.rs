@@ -264,7 +264,8 @@ fn not_bound(seen: &Observed, id: &str, other: &str) -> Report {
         format!("delete this object, which terminates it for good: {}", remedy::delete(object))
     };
     let text = format!(
-        "{id} runs and is billed, but the cloud shows it {shown}: the last step of its create failed. Either bind {} to it in the console;          that is seen within minutes, or at once with: {}. Or {ending}. Once it is gone, this buys a new one: {}",
+        "{id} runs and is billed, but the cloud shows it {shown}: the last step of its create failed. Either bind {} to it in the console; \
+         that is seen within minutes, or at once with: {}. Or {ending}. Once it is gone, this buys a new one: {}",
         object.spec.domain_name,
         remedy::look_again(object),
         how_to_start_over(seen)
