@@ -177,7 +177,7 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
 
 fn ambiguous(seen: &Observed, attempt: &CreateAttempt, ids: &[String]) -> Report {
     let text = format!(
-        "Several machines match this object ({}): nothing is bought or terminated. Each that runs is billed. Decide which one it is: {}",
+        "Several machines match this object ({}): nothing is bought or terminated. Each that runs is billed. Decide: {}",
         ids.join(", "),
         resolve::commands(&seen.object, attempt, ids)
     );
@@ -189,7 +189,7 @@ fn held(seen: &Observed, attempt: &CreateAttempt, what: &str, candidates: &[Stri
     let why = attempt.reason.as_deref().unwrap_or("its outcome is unknown");
     let text = format!(
         "A create was sent at {} under the name {} and nobody can tell whether it bought a machine ({why}); {what}. Nothing is bought until a \
-         person decides. Look in the console of {}, then: {}",
+         person decides. Look in the console of {}. Then, {}",
         attempt.signed_at,
         attempt.instance_name,
         attempt.region,
