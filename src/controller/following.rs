@@ -199,7 +199,11 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> 
             ),
         ),
         InstanceState::LaunchFailed => {
-            let why = instance.latest_operation_error_msg.as_deref().unwrap_or("the cloud gives no reason");
+            let why = instance
+                .latest_operation_error_msg
+                .as_deref()
+                .unwrap_or("the cloud gives no reason")
+                .trim_end_matches('.');
             let text = format!(
                 "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is bought in its place. \
                  For a new machine, once it is gone: {}",

@@ -46,7 +46,7 @@ pub fn message(report: &Report, object: &PaiInstance) -> String {
     if report.standing != Standing::NeedsPerson || report.besides.is_some() || report.message.contains("kubectl ") {
         return report.message.clone();
     }
-    format!("{} {}", report.message, what_to_type(report.reason, object))
+    format!("{}. {}", report.message.trim_end_matches('.'), what_to_type(report.reason, object))
 }
 
 /// Whether the object holds no machine, so that deleting it ends none.
@@ -100,6 +100,8 @@ mod tests {
             assert_eq!(text.contains("kubectl "), reason.needs_a_person(), "{reason:?}: {text}");
             assert_eq!(text.contains(" -n default"), reason.needs_a_person(), "{reason:?}: {text}");
         }
+        let refused = Report::problem(&Problem::new(Reason::ApiRetired, "Why. RequestId 1"), Duration::ZERO);
+        assert!(message(&refused, &object).starts_with("Why. RequestId 1. To have it looked at"), "two sentences");
         let own = Report::problem(&Problem::new(Reason::DomainTaken, "Type kubectl get pai."), Duration::ZERO);
         assert_eq!(message(&own, &object), own.message, "a command of its own is enough");
         let settled = Report { besides: Some(Problem::new(Reason::DuplicateFound, "x")), ..own.clone() };
