@@ -130,13 +130,12 @@ fn fault_of(block: &str) -> Option<String> {
         Ok(objects) => objects,
         Err(error) => return Some(error.to_string()),
     };
-    let ours = objects.into_iter().filter(|object| object.get("kind").is_some_and(|kind| kind == "PaiInstance"));
-    ours.filter_map(|object| match serde_json::from_value::<PaiInstance>(object.clone()) {
+    let mut ours = objects.into_iter().filter(|object| object.get("kind").is_some_and(|kind| kind == "PaiInstance"));
+    ours.find_map(|object| match serde_json::from_value::<PaiInstance>(object.clone()) {
         Err(error) => Some(error.to_string()),
         Ok(parsed) => (!holds(&serde_json::to_value(&parsed).unwrap(), &object))
             .then(|| format!("a field is not in the CRD: {object}")),
     })
-    .next()
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
         Match::Several(ids) if attempt.state == AttemptState::Held => Step::Report(ambiguous(seen, attempt, &ids)),
         Match::Several(ids) => hold(&format!("several machines match: {}", ids.join(", "))),
         Match::NotProven(id) if attempt.state == AttemptState::Held => {
-            Step::Report(held(seen, attempt, &format!("the machine {id} may be it"), &[id.clone()]))
+            Step::Report(held(seen, attempt, &format!("the machine {id} may be it"), std::slice::from_ref(&id)))
         }
         Match::NotProven(id) if now >= attempt.signed_at + AFTER_BY_OUR_CLOCK => {
             hold(&format!("the machine {id} may be it, but there is no proof"))
