@@ -154,9 +154,10 @@ pub fn set(
     true
 }
 
-/// The message without the RequestId at its end.
-fn without_request_id(message: &str) -> &str {
-    message.rsplit_once(" RequestId ").map_or(message, |(words, _)| words)
+/// What a message says before and after its RequestId.
+fn without_request_id(message: &str) -> (&str, &str) {
+    let Some((before, rest)) = message.rsplit_once(" RequestId ") else { return (message, "") };
+    (before, rest.split_once(' ').map_or("", |(_, after)| after))
 }
 
 /// Takes one condition away. Says whether it was there.
@@ -208,6 +209,9 @@ mod tests {
         assert!(say("sold out. RequestId a"));
         assert!(!say("sold out. RequestId b"));
         assert!(say("something else. RequestId b"));
+        assert!(say("something else. RequestId b. To end it: kubectl 1"));
+        assert!(!say("something else. RequestId c. To end it: kubectl 1"));
+        assert!(say("something else. RequestId c. To end it: kubectl 2"), "the command behind it is news");
     }
 
     #[test]

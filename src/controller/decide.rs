@@ -141,9 +141,9 @@ fn looked_up(seen: &Observed, now: Timestamp) -> Step {
         Match::Several(ids) => {
             let text = format!(
                 "Several machines have this domain or name ({}): nothing is bought. Each that runs is billed. Terminate what is not \
-                 wanted in the console; it is looked at again every minute. Or say which one it is: {} ({ADOPTED})",
+                 wanted in the console; it is looked at again every minute. Or say which one it is; {} ({ADOPTED})",
                 ids.join(", "),
-                resolve::command(&seen.object, "adopt:<ins-id>")
+                resolve::adopt_commands(&seen.object, &ids)
             );
             Step::Report(Report::problem(&Problem::new(Reason::AmbiguousInstances, text), Duration::from_secs(60)))
         }

@@ -199,7 +199,11 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> 
             ),
         ),
         InstanceState::LaunchFailed => {
-            let why = instance.latest_operation_error_msg.as_deref().unwrap_or("the cloud gives no reason");
+            let why = instance
+                .latest_operation_error_msg
+                .as_deref()
+                .unwrap_or("the cloud gives no reason")
+                .trim_end_matches('.');
             let text = format!(
                 "The cloud failed to launch {id}: {why}. It is not billed and vanishes by itself; nothing is bought in its place. \
                  For a new machine, once it is gone: {}",
@@ -264,7 +268,8 @@ fn not_bound(seen: &Observed, id: &str, other: &str) -> Report {
         format!("delete this object, which terminates it for good: {}", remedy::delete(object))
     };
     let text = format!(
-        "{id} runs and is billed, but the cloud shows it {shown}: the last step of its create failed. Either bind {} to it in the console;          that is seen within minutes, or at once with: {}. Or {ending}. Once it is gone, this buys a new one: {}",
+        "{id} runs and is billed, but the cloud shows it {shown}: the last step of its create failed. Either bind {} to it in the console; \
+         that is seen within minutes, or at once with: {}. Or {ending}. Once it is gone, this buys a new one: {}",
         object.spec.domain_name,
         remedy::look_again(object),
         how_to_start_over(seen)

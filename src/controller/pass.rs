@@ -112,16 +112,10 @@ async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
         }
         return;
     };
-    if known.last_answer.as_deref() == Some(answer) || !seen.has_finalizer() || seen.paused() || waits(seen) {
+    if known.last_answer.as_deref() == Some(answer) || !seen.has_finalizer() || seen.paused() {
         return;
     }
-    let held = seen.status.open_attempt().is_some_and(|attempt| attempt.state == AttemptState::Held);
-    let used = match step {
-        Step::CloseAttempt { .. } => held,
-        Step::Adopt { id } => resolve::answer(seen) == Some(Verb::Adopt(id.clone())),
-        Step::StartOver => true,
-        _ => false,
-    };
+    let Some(used) = is_used(seen, step) else { return };
     if !used {
         let note = format!(
             "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored, now and later: it names no attempt that waits for a person and no \
@@ -133,6 +127,18 @@ async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
         known.last_answer = Some(answer.to_owned());
         known.last_answer_ignored = !used;
     });
+}
+
+/// Whether the step follows from the answer; `None` if the answer's moment has not come.
+pub(super) fn is_used(seen: &Observed, step: &Step) -> Option<bool> {
+    let held = seen.status.open_attempt().is_some_and(|attempt| attempt.state == AttemptState::Held);
+    let used = match step {
+        Step::CloseAttempt { .. } => held,
+        Step::Adopt { id } => resolve::answer(seen) == Some(Verb::Adopt(id.clone())),
+        Step::StartOver => true,
+        _ => false,
+    };
+    (used || !waits(seen)).then_some(used)
 }
 
 /// Whether the answer names the right thing and only its moment has not come: a machine that is not proven gone or not listed yet, or an

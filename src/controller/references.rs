@@ -54,10 +54,7 @@ pub fn how_to_allow(service_account: &str, resource: &str, namespace: &str, name
 /// Our own service account as `namespace:name`, from the API server's words "User \"system:serviceaccount:…\"".
 fn service_account(message: &str) -> String {
     let account = message.split("system:serviceaccount:").nth(1).and_then(|rest| rest.split('"').next());
-    account
-        .filter(|text| text.split(':').count() == 2)
-        .unwrap_or("<namespace>:<service account of the operator>")
-        .to_owned()
+    account.filter(|text| text.split(':').count() == 2).unwrap_or("NAMESPACE:SERVICE_ACCOUNT").to_owned()
 }
 
 /// The start script and the password, or why there are none; and the versions of what was read.
@@ -207,7 +204,7 @@ async fn read(
                 Reason::ReferenceNotFound,
                 format!(
                     "There is no {kind} {namespace}/{name} ({field}): nothing was sent. Create it, it is looked at again every minute: \
-                     kubectl create {} {name} -n {namespace} --from-file={key}=<file>",
+                     kubectl create {} {name} -n {namespace} --from-file={key}=FILE",
                     source.noun()
                 ),
             ),
@@ -232,7 +229,7 @@ mod tests {
     fn the_service_account_is_read_from_the_refusal() {
         let message = r#"secrets "x" is forbidden: User "system:serviceaccount:pai-system:pai-operator" cannot get resource "secrets""#;
         assert_eq!(service_account(message), "pai-system:pai-operator");
-        assert!(service_account("secrets is forbidden: User \"jane\"").starts_with("<namespace>"));
+        assert!(service_account("secrets is forbidden: User \"jane\"").starts_with("NAMESPACE:"));
     }
 
     #[test]

@@ -46,7 +46,12 @@ pub fn message(report: &Report, object: &PaiInstance) -> String {
     if report.standing != Standing::NeedsPerson || report.besides.is_some() || report.message.contains("kubectl ") {
         return report.message.clone();
     }
-    format!("{} {}", report.message, what_to_type(report.reason, object))
+    format!("{}. {}", report.message.trim_end_matches('.'), what_to_type(report.reason, object))
+}
+
+/// Whether the object holds no machine, so that deleting it ends none.
+fn has_no_machine(object: &PaiInstance) -> bool {
+    object.status.as_ref().is_none_or(|status| status.instance_ids.is_empty())
 }
 
 fn what_to_type(reason: Reason, object: &PaiInstance) -> String {
@@ -57,7 +62,7 @@ fn what_to_type(reason: Reason, object: &PaiInstance) -> String {
         Reason::InvalidSpec => {
             format!("To mend the spec, after which the machine is bought and billed: {}", edit(object))
         }
-        Reason::DomainConflict | Reason::DomainTaken => format!(
+        Reason::RegionUnsupported | Reason::DomainConflict | Reason::DomainTaken if has_no_machine(object) => format!(
             "To give this object up, for which no machine was bought, so that it costs nothing: {}",
             delete(object)
         ),
@@ -77,23 +82,43 @@ mod tests {
     use super::*;
     use crate::controller::problem::Problem;
 
-    #[test]
-    fn whoever_must_act_is_told_what_to_type() {
-        let object: PaiInstance = serde_json::from_value(json!({
+    fn object() -> PaiInstance {
+        serde_json::from_value(json!({
             "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance",
             "metadata": {"name": "web", "namespace": "default"},
             "spec": {"region": "r", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}}
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn whoever_must_act_is_told_what_to_type() {
+        let object = object();
         for reason in Reason::ALL {
             let report = Report::problem(&Problem::new(*reason, "Why."), Duration::ZERO);
             let text = message(&report, &object);
             assert_eq!(text.contains("kubectl "), reason.needs_a_person(), "{reason:?}: {text}");
             assert_eq!(text.contains(" -n default"), reason.needs_a_person(), "{reason:?}: {text}");
         }
+        let refused = Report::problem(&Problem::new(Reason::ApiRetired, "Why. RequestId 1"), Duration::ZERO);
+        assert!(message(&refused, &object).starts_with("Why. RequestId 1. To have it looked at"), "two sentences");
         let own = Report::problem(&Problem::new(Reason::DomainTaken, "Type kubectl get pai."), Duration::ZERO);
         assert_eq!(message(&own, &object), own.message, "a command of its own is enough");
         let settled = Report { besides: Some(Problem::new(Reason::DuplicateFound, "x")), ..own.clone() };
         assert_eq!(message(&settled, &object), settled.message);
+    }
+
+    #[test]
+    fn a_deletion_is_proposed_only_where_it_ends_no_machine() {
+        for (ids, expected) in [(json!([]), true), (json!(["ins-1"]), false)] {
+            let mut with = serde_json::to_value(object()).unwrap();
+            with["status"] = json!({"instanceIds": ids, "observedGeneration": 1});
+            let with: PaiInstance = serde_json::from_value(with).unwrap();
+            for reason in [Reason::RegionUnsupported, Reason::DomainConflict, Reason::DomainTaken] {
+                let report = Report::problem(&Problem::new(reason, "Why."), Duration::ZERO);
+                let text = message(&report, &with);
+                assert_eq!(text.contains("kubectl delete pai web -n default"), expected, "{text}");
+            }
+        }
     }
 }

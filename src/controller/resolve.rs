@@ -45,21 +45,40 @@ pub fn command(object: &PaiInstance, answer: &str) -> String {
     format!("kubectl annotate pai {name} -n {namespace} --overwrite {RESOLVE_CREATE_ANNOTATION}={answer}")
 }
 
-/// All answers to an attempt that is held, with what each costs. Nothing is bought any more for an object that is being deleted.
-pub fn commands(object: &PaiInstance, attempt: &CreateAttempt) -> String {
+/// What stands for the id of a machine that only a person can find. A shell takes it as it is, and the operator ignores it.
+const SOME_MACHINE: &str = "INSTANCE_ID";
+
+/// The command for each machine that may be it.
+pub fn adopt_commands(object: &PaiInstance, candidates: &[String]) -> String {
+    let one = |id: &String| format!("if it is {id}: {}", command(object, &format!("adopt:{id}")));
+    match candidates {
+        [] => format!("if you find it there: {}", command(object, &format!("adopt:{SOME_MACHINE}"))),
+        ids => ids.iter().map(one).collect::<Vec<_>>().join(" ; "),
+    }
+}
+
+/// All answers to an attempt that is held, each a command that can be copied, with what it costs. Nothing is bought any more for an
+/// object that is being deleted.
+pub fn commands(object: &PaiInstance, attempt: &CreateAttempt, candidates: &[String]) -> String {
     let id = &attempt.id;
     let retry = match object.metadata.deletion_timestamp {
-        None => format!("retry:{id} (there is none: buy one) or "),
+        None => format!(
+            "if there is none, to buy one: {} (a second machine, if you are wrong) ; ",
+            command(object, &format!("retry:{id}"))
+        ),
         Some(_) => String::new(),
     };
     format!(
-        "{} (the machine is there: it is this object's), or the same with {retry}abandon:{id} (leave it; what was bought stays billed)",
-        command(object, "adopt:<ins-id>")
+        "{} (it costs what it costs already) ; {retry}to give it up: {} (what was bought stays billed)",
+        adopt_commands(object, candidates),
+        command(object, &format!("abandon:{id}"))
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -75,6 +94,49 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    fn object(deleting: bool) -> PaiInstance {
+        let mut object = json!({
+            "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"region": "r", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}}
+        });
+        if deleting {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// The answers of a message, each of which must be a whole command without anything that a shell would take for its own.
+    fn answers_offered(text: &str) -> Vec<&str> {
+        let start = "kubectl annotate pai web -n default --overwrite pai.tencentcloud.io/resolve-create=";
+        let all = text.split("resolve-create=").count() - 1;
+        let offered: Vec<&str> =
+            text.split(start).skip(1).map(|rest| rest.split(' ').next().unwrap_or_default()).collect();
+        assert_eq!(offered.len(), all, "{text}");
+        assert!(offered.iter().all(|answer| answer.chars().all(|c| c.is_ascii_alphanumeric() || ":-_".contains(c))));
+        offered
+    }
+
+    #[test]
+    fn each_answer_is_a_command_that_can_be_copied() {
+        let attempt: CreateAttempt = serde_json::from_value(json!({
+            "id": "a1", "ordinal": 1, "state": "Held", "signedAt": "2026-01-01T00:00:00Z", "secretId": "s", "region": "r",
+            "domainName": "a.b", "instanceName": "n", "nameOrigin": "Generated", "chargeType": "PREPAID"
+        }))
+        .unwrap();
+        let rows: &[(bool, &[&str], &[&str])] = &[
+            (false, &[], &["adopt:INSTANCE_ID", "retry:a1", "abandon:a1"]),
+            (false, &["ins-1"], &["adopt:ins-1", "retry:a1", "abandon:a1"]),
+            (false, &["ins-1", "ins-2"], &["adopt:ins-1", "adopt:ins-2", "retry:a1", "abandon:a1"]),
+            (true, &["ins-1"], &["adopt:ins-1", "abandon:a1"]),
+        ];
+        for (deleting, candidates, expected) in rows {
+            let candidates: Vec<String> = candidates.iter().map(|id| (*id).to_owned()).collect();
+            let text = commands(&object(*deleting), &attempt, &candidates);
+            assert_eq!(answers_offered(&text), *expected, "{text}");
         }
     }
 }

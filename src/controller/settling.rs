@@ -77,7 +77,7 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
         return step;
     }
     if attempt.is_incomplete() {
-        return Step::Report(held(seen, attempt, "nothing can be looked for by what is left"));
+        return Step::Report(held(seen, attempt, "nothing can be looked for by what is left", &[]));
     }
     let account = match &seen.account {
         Ok(account) => account,
@@ -103,14 +103,14 @@ pub fn decide(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> Step 
         Match::Several(ids) if attempt.state == AttemptState::Held => Step::Report(ambiguous(seen, attempt, &ids)),
         Match::Several(ids) => hold(&format!("several machines match: {}", ids.join(", "))),
         Match::NotProven(id) if attempt.state == AttemptState::Held => {
-            Step::Report(held(seen, attempt, &format!("the machine {id} may be it")))
+            Step::Report(held(seen, attempt, &format!("the machine {id} may be it"), std::slice::from_ref(&id)))
         }
         Match::NotProven(id) if now >= attempt.signed_at + AFTER_BY_OUR_CLOCK => {
             hold(&format!("the machine {id} may be it, but there is no proof"))
         }
         Match::NotProven(_) => waiting(seen, attempt, None, pause(attempt, now)),
         Match::Nothing if attempt.state == AttemptState::Held => {
-            Step::Report(held(seen, attempt, "no machine with its domain or name is listed"))
+            Step::Report(held(seen, attempt, "no machine with its domain or name is listed", &[]))
         }
         Match::Nothing => nothing_found(seen, attempt, now),
     }
@@ -145,7 +145,7 @@ fn pause(attempt: &CreateAttempt, now: Timestamp) -> Duration {
 /// Still unknown; look again then. What stands in the way of looking is told, too.
 fn waiting(seen: &Observed, attempt: &CreateAttempt, problem: Option<&Problem>, next: Duration) -> Step {
     let mut report = match attempt.state {
-        AttemptState::Held => held(seen, attempt, "a person must decide"),
+        AttemptState::Held => held(seen, attempt, "a person must decide", &[]),
         _ => outcome_unknown(attempt, seen.deleting()),
     };
     if let Some(problem) = problem {
@@ -167,7 +167,7 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
         return hold("the credentials it was sent with are no longer in the Secret");
     }
     let then = match attempt.state {
-        AttemptState::Held => format!(", or decide: {}", resolve::commands(&seen.object, attempt)),
+        AttemptState::Held => format!(", or decide: {}", resolve::commands(&seen.object, attempt, &[])),
         _ => "; after 15 minutes you are asked.".to_owned(),
     };
     let text = format!(
@@ -180,23 +180,23 @@ fn without_its_key(seen: &Observed, attempt: &CreateAttempt, now: Timestamp) -> 
 
 fn ambiguous(seen: &Observed, attempt: &CreateAttempt, ids: &[String]) -> Report {
     let text = format!(
-        "Several machines match this object ({}): nothing is bought or terminated. Each that runs is billed. Decide which one it is: {}",
+        "Several machines match this object ({}): nothing is bought or terminated. Each that runs is billed. Decide: {}",
         ids.join(", "),
-        resolve::commands(&seen.object, attempt)
+        resolve::commands(&seen.object, attempt, ids)
     );
     Report::problem(&Problem::new(Reason::AmbiguousInstances, text), Duration::from_secs(60))
 }
 
 /// A person must decide; the message holds the commands.
-fn held(seen: &Observed, attempt: &CreateAttempt, what: &str) -> Report {
+fn held(seen: &Observed, attempt: &CreateAttempt, what: &str, candidates: &[String]) -> Report {
     let why = attempt.reason.as_deref().unwrap_or("its outcome is unknown");
     let text = format!(
         "A create was sent at {} under the name {} and nobody can tell whether it bought a machine ({why}); {what}. Nothing is bought until a \
-         person decides. Look in the console of {}, then: {}",
+         person decides. Look in the console of {}. Then, {}",
         attempt.signed_at,
         attempt.instance_name,
         attempt.region,
-        resolve::commands(&seen.object, attempt)
+        resolve::commands(&seen.object, attempt, candidates)
     );
     Report::problem(&Problem::new(Reason::OutcomeUnknown, text), Duration::from_secs(60)).stalled()
 }

@@ -122,7 +122,7 @@ fn answer_in(message: &str, verb: &str, id: Option<&str>) -> Option<String> {
     let end = rest.find(|c: char| c.is_whitespace() || c == ')' || c == ',').unwrap_or(rest.len());
     let offered = rest.get(..end)?.trim_end_matches('.');
     Some(match id {
-        Some(id) if offered.contains('<') => format!("{verb}:{id}"),
+        Some(id) if offered.ends_with("INSTANCE_ID") => format!("{verb}:{id}"),
         _ => offered.to_owned(),
     })
 }

@@ -1,5 +1,6 @@
 //! Tables: what becomes of an attempt that is open.
 
+use super::super::pass::is_used;
 use super::*;
 use crate::api::PaiInstanceStatus;
 
@@ -241,4 +242,25 @@ fn answers_of_a_person() {
     let abandoned = || seen().attempt(AttemptState::Abandoned);
     assert_eq!(abandoned().answered("recreate:a1").decide(), Step::StartOver);
     assert!(abandoned().answered("recreate:a0").report().message.contains("resolve-create=recreate:a1"));
+}
+
+/// Found by hand: the person who had typed the very command of the message was told that it was ignored.
+#[test]
+fn an_answer_that_is_acted_on_is_not_called_ignored() {
+    let of = |seen: Seen, answer: &str| {
+        let seen = seen.answered(answer);
+        is_used(&seen.0, &seen.decide())
+    };
+    let abandoned = || seen().attempt(AttemptState::Abandoned);
+    let rows = [
+        ("starts over", of(abandoned(), "recreate:a1"), Some(true)),
+        ("speaks of another attempt", of(abandoned(), "recreate:a0"), Some(false)),
+        ("gives up too early", of(uncertain(10), "abandon:a1"), None),
+        ("retries too early", of(uncertain(10), "retry:a1"), Some(false)),
+        ("retries", of(seen().attempt(AttemptState::Held), "retry:a1"), Some(true)),
+        ("starts over too early", of(seen().machine(&in_state("LAUNCH_FAILED")), "recreate:a1"), None),
+    ];
+    for (name, used, expected) in rows {
+        assert_eq!(used, expected, "{name}");
+    }
 }

@@ -1,0 +1,158 @@
+//! The documents: a runbook page for each reason in which a person must act, links that lead somewhere, YAML that the CRD knows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pai_operator::api::{PaiInstance, Reason};
+use serde_json::Value;
+
+/// The headings of every runbook page, in this order.
+const HEADINGS: &[&str] =
+    &["What you see", "Why", "What it costs meanwhile", "What to do", "What happens then", "When it does not help"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn add_markdown_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_markdown_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every document that users and contributors read.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    add_markdown_below(&root().join("docs"), &mut found);
+    assert!(found.len() > 3, "{found:?}");
+    found
+}
+
+/// The parts of a document: whether it is a fenced block, its language, its text.
+fn parts(text: &str) -> impl Iterator<Item = (bool, &str, &str)> {
+    text.split("```").enumerate().map(|(at, part)| {
+        let fenced = at % 2 == 1;
+        let (language, body) = if fenced { part.split_once('\n').unwrap_or((part, "")) } else { ("", part) };
+        (fenced, language, body)
+    })
+}
+
+fn pages() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    add_markdown_below(&root().join("docs/runbooks"), &mut files);
+    let names = files.iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    names.filter(|name| name != "README").collect()
+}
+
+#[test]
+fn each_reason_in_which_a_person_must_act_has_a_runbook() {
+    let known: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let pages = pages();
+    // OutcomeUnknown needs a person once its attempt is held.
+    for reason in Reason::ALL.iter().filter(|reason| reason.needs_a_person() || **reason == Reason::OutcomeUnknown) {
+        assert!(pages.contains(reason.as_str()), "docs/runbooks/{}.md is missing", reason.as_str());
+    }
+    for page in &pages {
+        assert!(known.contains(page.as_str()), "docs/runbooks/{page}.md is about no reason of the code");
+    }
+    let index = read(&root().join("docs/runbooks/README.md"));
+    let rows: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| [")?.split("](").next()).collect();
+    assert_eq!(rows.iter().map(|row| (*row).to_owned()).collect::<BTreeSet<_>>(), pages);
+    for row in rows {
+        assert!(index.contains(&format!("| [{row}]({row}.md) |")), "{row} leads to another page");
+    }
+}
+
+#[test]
+fn each_runbook_has_the_same_form() {
+    for page in pages() {
+        let text = read(&root().join(format!("docs/runbooks/{page}.md")));
+        assert!(text.starts_with(&format!("# {page}\n")), "{page}");
+        let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, HEADINGS, "{page}");
+        assert!(text.contains("kubectl "), "{page} holds no command");
+        assert!(text.lines().any(|line| line.starts_with("Tried by hand: ")), "{page} does not say what was tried");
+    }
+}
+
+#[test]
+fn each_relative_link_leads_to_a_file() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = read(&document);
+        for (_, _, prose) in parts(&text).filter(|(fenced, _, _)| !fenced) {
+            for link in prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+                let target = link.split('#').next().unwrap();
+                if target.is_empty() || target.contains("://") {
+                    continue;
+                }
+                seen += 1;
+                assert!(document.parent().unwrap().join(target).exists(), "{}: {link}", document.display());
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} links");
+}
+
+/// Whether `whole` holds everything that is in `part`.
+fn holds(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| holds(found, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| holds(whole, part))
+        }
+        (whole, part) => whole == part,
+    }
+}
+
+/// Says what is wrong with a YAML block; an object of ours must survive its type without losing a field.
+fn fault_of(block: &str) -> Option<String> {
+    let objects: Vec<Value> = match serde_saphyr::from_multiple(block) {
+        Ok(objects) => objects,
+        Err(error) => return Some(error.to_string()),
+    };
+    let mut ours = objects.into_iter().filter(|object| object.get("kind").is_some_and(|kind| kind == "PaiInstance"));
+    ours.find_map(|object| match serde_json::from_value::<PaiInstance>(object.clone()) {
+        Err(error) => Some(error.to_string()),
+        Ok(parsed) => (!holds(&serde_json::to_value(&parsed).unwrap(), &object))
+            .then(|| format!("a field is not in the CRD: {object}")),
+    })
+}
+
+#[test]
+fn each_yaml_block_fits_the_crd() {
+    for document in documents() {
+        let text = read(&document);
+        for (_, _, block) in parts(&text).filter(|(fenced, language, _)| *fenced && *language == "yaml") {
+            assert_eq!(fault_of(block), None, "{}: {block}", document.display());
+        }
+    }
+}
+
+#[test]
+fn a_wrong_yaml_block_is_found() {
+    let good = read(&root().join("deploy/samples/prepaid.yaml"));
+    assert_eq!(fault_of(&good), None);
+    assert!(fault_of(&good.replace("region:", "regoin:")).is_some());
+    assert!(fault_of(&good.replace("renewFlag:", "renewFlags:")).is_some());
+    assert!(fault_of("a: [").is_some());
+}
