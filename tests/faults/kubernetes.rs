@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
-use kube_apiserver_model::{Answer, Request, Watch};
+use kube_apiserver_model::{Answer, Request, Verb, Watch};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
@@ -139,6 +139,11 @@ impl World {
         if request.method != "GET" {
             let place = format!("{} {}", request.method, request.path);
             look_for_secrets(&request.body.to_string(), &place, &mut self.state().leaked);
+        }
+        if request.verb() == Some(Verb::Get) && request.path.contains("/paiinstances/") {
+            let seen = &mut self.state().seen;
+            seen.reads += 1;
+            seen.cached_reads += u64::from(request.query.contains_key("resourceVersion"));
         }
         let before = self.object_of(request);
         let answer = self.api(request);

@@ -23,5 +23,6 @@ mod world;
 mod basics;
 mod crash_points;
 mod draw;
+mod guards;
 mod random;
 mod scenario;

@@ -67,6 +67,8 @@ pub struct Process {
     pub name: String,
     /// Cancelled when it dies.
     pub dead: CancellationToken,
+    /// Cancelled when its passes are dropped, and nothing else.
+    passes_dropped: CancellationToken,
     frozen_until: Mutex<Instant>,
     leadership: watch::Sender<Option<Instant>>,
     pub metrics: Arc<Metrics>,
@@ -82,6 +84,7 @@ impl Process {
             world: Arc::clone(world),
             name: name.to_owned(),
             dead: CancellationToken::new(),
+            passes_dropped: CancellationToken::new(),
             frozen_until: Mutex::new(Instant::now()),
             leadership,
             metrics: Arc::clone(&metrics),
@@ -112,13 +115,14 @@ impl Process {
 
     fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, concurrency: u16) {
         let settings = controller::Settings { namespaces: Vec::new(), max_concurrent_reconciles: concurrency };
-        let dead = self.dead.clone();
+        let (dead, dropped) = (self.dead.clone(), self.passes_dropped.clone());
         self.world.log(|| format!("{} starts", self.name));
         tokio::spawn(async move {
             let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
             tokio::select! {
                 biased;
                 () = dead.cancelled() => {}
+                () = dropped.cancelled() => {}
                 () = controller::run(context, &watches, &settings, ready, stop) => panic!("the controller ended by itself"),
             }
         });
@@ -127,6 +131,12 @@ impl Process {
     /// Takes the belief away that it leads.
     pub fn lose_leadership(&self) {
         self.leadership.send_replace(None);
+    }
+
+    /// Drops its controller with all passes under way. What they had spawned goes on.
+    pub fn drop_passes(&self) {
+        self.world.log(|| format!("{} drops its passes", self.name));
+        self.passes_dropped.cancel();
     }
 
     /// Kills it at once.
