@@ -76,7 +76,8 @@ fn a_lost_answer_to_the_intent_stops_the_create() {
 #[test]
 fn a_crd_that_prunes_the_intent_stops_the_create() {
     run(1, |world| async move {
-        let (group, plural, name) = ("apiextensions.k8s.io", "customresourcedefinitions", "paiinstances.pai.tencentcloud.io");
+        let (group, plural, name) =
+            ("apiextensions.k8s.io", "customresourcedefinitions", "paiinstances.pai.tencentcloud.io");
         let mut crd = world.state().api.peek(group, plural, "", name).unwrap().clone();
         let place = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
         assert!(crd.pointer_mut(place).unwrap().as_object_mut().unwrap().remove("createAttempt").is_some());
