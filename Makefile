@@ -16,15 +16,16 @@ SHELLCHECK_VERSION := 0.11.0.1
 export PAI_OPERATOR_BIN ?= $(abspath $(TARGET)/debug/pai-operator)
 export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
-SCRIPTS := .ci/run
+SCRIPTS := .ci/run tests/teeth/run
 
-.PHONY: help demo up down test bench lint gen image programs tools harness \
+.PHONY: help demo up down test teeth bench lint gen image programs tools harness \
         lint-rust lint-deny lint-chart lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
+	@echo 'make teeth  takes each guard away in turn: its test must fail'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'
@@ -54,6 +55,9 @@ down: harness
 # `cargo test` finds or builds them itself.
 test: programs tools
 	cargo test --workspace --locked --no-fail-fast
+
+teeth:
+	@tests/teeth/run
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1
