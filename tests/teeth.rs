@@ -34,7 +34,8 @@ fn every_patch_names_a_test_that_is_there() {
     let sources: Vec<String> = ["src", "tests"].iter().flat_map(|place| sources(&root().join(place))).collect();
     for patch in patches() {
         let text = fs::read_to_string(&patch).unwrap();
-        let name = text.lines().find_map(|line| line.strip_prefix("# test: ")).and_then(|test| test.rsplit("::").next());
+        let name =
+            text.lines().find_map(|line| line.strip_prefix("# test: ")).and_then(|test| test.rsplit("::").next());
         let name = name.and_then(|test| test.rsplit(' ').next()).unwrap_or_else(|| panic!("{}", patch.display()));
         let is_there = sources.iter().any(|source| source.contains(&format!("fn {name}(")));
         assert!(is_there, "{}: there is no test {name}", patch.display());
