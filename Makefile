@@ -16,9 +16,9 @@ SHELLCHECK_VERSION := 0.11.0.1
 export PAI_OPERATOR_BIN ?= $(abspath $(TARGET)/debug/pai-operator)
 export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 # Scripts of ours: everything that a shell reads.
-SCRIPTS := .ci/run
+SCRIPTS := .ci/run tests/teeth/run
 
-.PHONY: help demo up down test faults chaos bench lint gen image programs tools harness \
+.PHONY: help demo up down test faults chaos teeth bench lint gen image programs tools harness \
         lint-rust lint-deny lint-chart lint-scripts
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test   every test'
 	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
+	@echo 'make teeth  takes each guard away in turn: its test must fail'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
 	@echo 'make bench  measurements into target/bench/report.json'
@@ -66,6 +67,9 @@ faults:
 # The test target of the same name in its full size, one run after the other: see docs/chaos.md.
 chaos: programs tools
 	PAI_CHAOS=full cargo test --locked --test chaos -- --nocapture --test-threads=1 operator
+
+teeth:
+	@tests/teeth/run
 
 bench:
 	@echo 'make bench: the measurements come later' >&2; exit 1

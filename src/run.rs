@@ -182,14 +182,19 @@ async fn work(
 ///
 /// kube repeats a write up to 15 times by default and has no deadline on reads; both would break the creation protocol.
 async fn kubernetes_clients() -> Result<(Client, Client, String), Start> {
-    let mut config = Config::infer().await?;
+    let config = Config::infer().await?;
     let namespace = own_namespace(&config);
+    let (api, watch) = clients(config)?;
+    Ok((api, watch, namespace))
+}
+
+fn clients(mut config: Config) -> Result<(Client, Client), kube::Error> {
     config.reset_reader_on_write = true;
     config.read_timeout = Some(WATCH_SILENCE);
     let watch = Client::try_from(config.clone())?;
     config.read_timeout = Some(API_DEADLINE);
     config.default_retry = false;
-    Ok((Client::try_from(config)?, watch, namespace))
+    Ok((Client::try_from(config)?, watch))
 }
 
 /// The namespace of the pod, or of the kubeconfig's context.
@@ -245,4 +250,46 @@ fn stop_signal() -> Result<CancellationToken, Start> {
         stopped.cancel();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use kube::Api;
+    use kube::api::PostParams;
+
+    use super::*;
+    use crate::api::PaiInstance;
+
+    /// An API server that is busy when it is asked first, and how often it was asked.
+    async fn busy_server() -> (Config, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let busy = move || async move {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            if first { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(busy)).await });
+        // Without a provider no client is built, though this one speaks plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        (Config::new(url.parse().unwrap()), asked)
+    }
+
+    #[tokio::test]
+    async fn a_write_is_sent_once() {
+        let (config, asked) = busy_server().await;
+        let (client, _) = clients(config).unwrap();
+        let spec = serde_json::json!({
+            "region": "r", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}
+        });
+        let object = PaiInstance::new("web", serde_json::from_value(spec).unwrap());
+        let api: Api<PaiInstance> = Api::namespaced(client, "default");
+        assert!(api.replace_status("web", &PostParams::default(), &object).await.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
 }

@@ -106,6 +106,8 @@ mod tests {
         let same_age = object("same-age", "1", "2026-01-01T00:00:00Z", "a.b", &[]);
         let young_with_machine = object("young", "3", "2026-01-02T00:00:00Z", "a.b", &["ins-1"]);
         let elsewhere = object("elsewhere", "0", "2025-01-01T00:00:00Z", "c.d", &[]);
+        let mut other_region = object("other-region", "9", "2025-01-01T00:00:00Z", "a.b", &[]);
+        other_region.spec.region = "ap-beijing".to_owned();
         let among = |all: &[&PaiInstance]| {
             let (reader, mut writer) = reflector::store();
             for one in all {
@@ -115,7 +117,7 @@ mod tests {
             objects.set(vec![reader]);
             objects
         };
-        assert_eq!(among(&[&old, &elsewhere]).rival(&old), None);
+        assert_eq!(among(&[&old, &elsewhere, &other_region]).rival(&old), None);
         assert_eq!(among(&[&old, &same_age]).rival(&old), Some("default/same-age".to_owned()));
         assert_eq!(among(&[&old, &same_age]).rival(&same_age), None);
         let all = among(&[&old, &same_age, &young_with_machine]);

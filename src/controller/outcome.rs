@@ -207,6 +207,12 @@ mod tests {
         let is = |id: &str, state: AttemptState| Some((id.to_owned(), state));
         let rows = [
             ("as expected", ours(Sending), bought(), (true, is("ours", Created), one())),
+            (
+                "several ids: all are ours",
+                ours(Sending),
+                closed(Created, &["ins-1", "ins-2"]),
+                (true, is("ours", Created), vec!["ins-1".to_owned(), "ins-2".to_owned()]),
+            ),
             ("a wiped status", None, bought(), (true, is("ours", Created), one())),
             ("late ids", ours(Uncertain), bought(), (true, is("ours", Created), one())),
             ("very late ids", ours(Held), bought(), (true, is("ours", Created), one())),

@@ -181,6 +181,13 @@ mod tests {
                 NotProven(one()),
             ),
             ("user name, too young", found(Some(here), &[("ins-1", 901)]), User, open, NotProven(one())),
+            (
+                "user name of another time, without the domain",
+                found(Some(&[]), &[("ins-1", -121)]),
+                User,
+                open,
+                Nothing,
+            ),
             ("user name without the domain", found(Some(&[]), &[("ins-1", 5)]), User, open, NotProven(one())),
             ("user name, no PAI list", found(None, &[("ins-1", 5)]), User, open, NotProven(one())),
             ("user name under another domain", found(Some(elsewhere), &[("ins-1", 5)]), User, open, Nothing),

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::faults::Call;
 use crate::process::{Lost, Process};
-use crate::world::World;
+use crate::world::{Arrival, World};
 
 const ONE_WAY: Duration = Duration::from_millis(20);
 
@@ -86,8 +86,18 @@ fn failure(sent: Sent, reason: &str) -> TransportFailure {
 impl World {
     fn serve_cloud(&self, request: &CloudRequest) -> Handling {
         let now = self.now();
+        self.note_arrival(request, now);
         let handling = self.state().cloud.handle(request, now);
         self.audit();
         handling
+    }
+
+    fn note_arrival(&self, request: &CloudRequest, at: Timestamp) {
+        let action = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-tc-action"));
+        let action = action.map(|(_, action)| action.clone()).unwrap_or_default();
+        let objects = self.objects();
+        if let Some(arrivals) = &mut self.state().arrivals {
+            arrivals.push(Arrival { at, action, objects });
+        }
     }
 }

@@ -140,6 +140,11 @@ impl World {
             let place = format!("{} {}", request.method, request.path);
             look_for_secrets(&request.body.to_string(), &place, &mut self.state().leaked);
         }
+        if request.verb() == Some(Verb::Get) && request.path.contains("/paiinstances/") {
+            let seen = &mut self.state().seen;
+            seen.reads += 1;
+            seen.cached_reads += u64::from(request.query.contains_key("resourceVersion"));
+        }
         if let Some(old) = self.old_answer(request) {
             return old;
         }

@@ -28,6 +28,7 @@ mod world;
 mod basics;
 mod crash_points;
 mod draw;
+mod guards;
 mod random;
 mod rows;
 mod scenario;

@@ -41,6 +41,17 @@ pub struct Seen {
     pub held: u64,
     /// Conflicts.
     pub conflicts: u64,
+    /// Objects read by name, and those of them that a cache of the API server may have answered.
+    pub reads: u64,
+    pub cached_reads: u64,
+}
+
+/// A call that reached the cloud, and how its object stood at that moment.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub at: Timestamp,
+    pub action: String,
+    pub objects: Vec<Value>,
 }
 
 /// What may be looked at and changed under the lock.
@@ -65,6 +76,8 @@ pub struct State {
     pub writes: u64,
     /// Machines that a policy or an adoption left running when their object went.
     pub excused: BTreeSet<String>,
+    /// The calls that reached the cloud, where a test asked for them.
+    pub arrivals: Option<Vec<Arrival>>,
     /// Where a secret showed: in an Event, a status or a log line.
     pub leaked: Vec<String>,
     /// Panics that were meant.
@@ -91,6 +104,7 @@ impl World {
             calls: 0,
             writes: 0,
             excused: BTreeSet::new(),
+            arrivals: None,
             leaked: Vec::new(),
             planted_panics: 0,
         };

@@ -65,6 +65,11 @@ fn deletion() {
         ("failed to launch", seen().machine(&in_state("LAUNCH_FAILED"))),
         ("prepaid: just asked", asked(seen().machine(&prepaid_in_state("RUNNING")), 10)),
         ("prepaid: never a second call", asked(seen().machine(&prepaid_in_state("RUNNING")), 3600)),
+        ("prepaid: asked, and not listed", asked(seen().machine(&json!([])).with(paid_by_the_month), 10)),
+        ("prepaid: not asked, and not listed", seen().machine(&json!([])).with(paid_by_the_month)),
+        ("prepaid: its return is under way", seen().machine(&json!([{
+            "InstanceId": "ins-1", "InstanceState": "SHUTDOWN", "InstanceChargeType": "PREPAID", "LatestOperationState": "OPERATING"
+        }]))),
         ("paused", seen().machine(&in_state("RUNNING")).paused()),
         (
             "unreadable",
@@ -88,6 +93,10 @@ fn deletion() {
         let step = seen.deleting().decide();
         assert!(matches!(step, Step::Report(_)), "{name}: {step:?}");
     }
+}
+
+fn paid_by_the_month(seen: &mut Observed) {
+    seen.status.instances[0].charge_type = Some("PREPAID".to_owned());
 }
 
 #[test]
