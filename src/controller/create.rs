@@ -176,7 +176,8 @@ async fn take_back(
 /// The installed CRD is older than this operator: the create waits for it, and the condition says so at the next pass.
 fn hold_for_the_crd(context: &Context, purchase: &Purchase) -> Duration {
     let text = "Nothing was sent: the API server does not keep the whole create attempt, because the installed CustomResourceDefinition is \
-                older than the operator. Install the one of this version; it is tried again every hour, or at once when the annotation \
+                older than the operator. Install the one of this version, which costs nothing: upgrade the Helm release, or in the sources of \
+                this version: kubectl apply --server-side -f crds/. It is tried again every hour, or at once when the annotation \
                 pai.tencentcloud.io/reconcile-requested-at changes.";
     let problem = Problem::new(Reason::InvalidSpec, text);
     let until = context.clock.now() + Retry::WhenEdited.create_delay(1);

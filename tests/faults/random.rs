@@ -62,7 +62,17 @@ impl Finding {
     }
 }
 
+/// A run that panics is a finding like any other, and must not end the others.
 fn play(seed: u64) -> Finding {
+    std::panic::catch_unwind(|| play_unguarded(seed)).unwrap_or_else(|_| Finding {
+        seed,
+        panics: 1,
+        stuck: Some("the run itself panicked: see above".to_owned()),
+        ..Finding::default()
+    })
+}
+
+fn play_unguarded(seed: u64) -> Finding {
     let mut rng = Rng::with_seed(seed);
     let shared_domains = rng.bool();
     run_in(seed, shared_domains, move |world| async move {
