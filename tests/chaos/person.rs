@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use pai_operator::controller::resolve;
 use serde_json::Value;
 
 use crate::keeper::Course;
@@ -45,18 +46,27 @@ fn command(object: &Value, machine: impl Fn(&str) -> Option<String>) -> Option<S
     };
     let given = &object["metadata"]["annotations"]["pai.tencentcloud.io/resolve-create"];
     let (_, command) = message.split_once("kubectl ")?;
-    let (command, _) = command.split_once("adopt:<ins-id>")?;
-    (text(given) != answer).then(|| format!("{command}{answer}"))
+    let (command, _) = command.split_once("resolve-create=")?;
+    (text(given) != answer).then(|| format!("{command}resolve-create={answer}"))
 }
 
 #[test]
 fn the_command_is_the_one_in_the_message() {
-    let message = "Look in the console, then: kubectl annotate pai a -n default --overwrite pai.tencentcloud.io/resolve-create=adopt:<ins-id> \
-                   (it is this object's), or the same with retry:a1 (there is none: buy one) or abandon:a1 (leave it)";
     let mut object = serde_json::json!({
-        "spec": {"domainName": "a.b"},
-        "status": {"conditions": [{"type": "Stalled", "reason": "OutcomeUnknown", "message": message}]},
+        "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance",
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"region": "r", "credentialsRef": {"name": "c"}, "domainName": "a.b", "internetAccessible": {}},
     });
+    let attempt = serde_json::from_value(serde_json::json!({
+        "id": "a1", "ordinal": 1, "state": "Held", "signedAt": "2026-01-01T00:00:00Z", "secretId": "s", "region": "r",
+        "domainName": "a.b", "instanceName": "n", "nameOrigin": "Generated", "chargeType": "PREPAID",
+    }))
+    .unwrap();
+    // The product's own words: a message that changes must not leave this person without an answer.
+    let offered = resolve::commands(&serde_json::from_value(object.clone()).unwrap(), &attempt, &[]);
+    let message = format!("Look in the console. Then, {offered}");
+    object["status"] =
+        serde_json::json!({"conditions": [{"type": "Stalled", "reason": "OutcomeUnknown", "message": message}]});
     let typed = |answer: &str| {
         Some(format!("annotate pai a -n default --overwrite pai.tencentcloud.io/resolve-create={answer}"))
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::oracle;
+use crate::person::SECRET_KEY;
 use crate::process::{Options, keep_running};
 use crate::run::{fixed_point, plain, rest, run};
 
@@ -36,4 +37,15 @@ fn a_life_without_faults() {
 #[test]
 fn runs_repeat_from_their_seed() {
     assert_eq!(life(7), life(7));
+}
+
+/// The oracle itself: a secret in a log line, and one in what is written, does not pass.
+#[test]
+fn a_secret_that_shows_is_noticed() {
+    run(1, |world| async move {
+        oracle::nothing_shown_nothing_broken(&world).unwrap();
+        tracing::info!(key = SECRET_KEY, "planted by the test");
+        let shown = oracle::nothing_shown_nothing_broken(&world);
+        assert!(shown.is_err_and(|why| why.contains("a log line")));
+    });
 }

@@ -77,7 +77,7 @@ pub fn no_duplicates(world: &World) -> Result<(), String> {
 /// O7 and O8: no secret anywhere, no panic of its own.
 pub fn nothing_shown_nothing_broken(world: &World) -> Result<(), String> {
     let state = world.state();
-    if let Some(leak) = state.leaked.first() {
+    if let Some(leak) = state.first_leak() {
         return Err(format!("a secret shows: {leak}"));
     }
     match crate::run::panics() - state.planted_panics {

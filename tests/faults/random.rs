@@ -102,7 +102,7 @@ fn play_unguarded(seed: u64) -> Finding {
             duplicates,
             leaks,
             stuck,
-            secrets: state.leaked.first().cloned(),
+            secrets: state.first_leak(),
             panics: panics(),
             reported: reported.count() as u64,
             two_leaders,

@@ -44,14 +44,13 @@ where
         seeded_random::seed(seed);
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::default();
         let _logs = tracing::subscriber::set_default(subscriber(&lines));
         runtime.block_on(async {
             let world = World::new(api_server(seed), cloud(seed, shared_domains));
             world.write_secret(SECRET_ID);
-            let result = scenario(Arc::clone(&world)).await;
-            world.state().leaked.append(&mut lines.lock().unwrap());
-            result
+            world.state().leaked_in_logs = lines;
+            scenario(world).await
         })
     });
     match thread.unwrap().join() {

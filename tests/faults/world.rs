@@ -78,10 +78,20 @@ pub struct State {
     pub excused: BTreeSet<String>,
     /// The calls that reached the cloud, where a test asked for them.
     pub arrivals: Option<Vec<Arrival>>,
-    /// Where a secret showed: in an Event, a status or a log line.
+    /// Where a secret showed in an Event, a status or another body.
     pub leaked: Vec<String>,
+    /// Where one showed in a log line; the logs come by a way of their own.
+    pub leaked_in_logs: Arc<Mutex<Vec<String>>>,
     /// Panics that were meant.
     pub planted_panics: u64,
+}
+
+impl State {
+    /// The first place where a secret showed.
+    pub fn first_leak(&self) -> Option<String> {
+        let in_logs = self.leaked_in_logs.lock().unwrap();
+        self.leaked.first().or(in_logs.first()).cloned()
+    }
 }
 
 /// The world. Shared by all who act in it.
@@ -106,6 +116,7 @@ impl World {
             excused: BTreeSet::new(),
             arrivals: None,
             leaked: Vec::new(),
+            leaked_in_logs: Arc::default(),
             planted_panics: 0,
         };
         Arc::new(Self { state: Mutex::new(state), origin: Instant::now(), changed: watch::channel(0).0 })
