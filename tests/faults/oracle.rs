@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::person::{Ready, attempt_state, ids, is_stalled};
+use crate::person::{Ready, attempt_state, ids, is_stalled, name_of};
 use crate::world::World;
 
 /// Why the world is not at rest; `None` if it is: every object is ready or waits for a person, none is going.
 pub fn unrest(world: &World) -> Option<String> {
     world.objects().iter().find_map(|object| {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let name = name_of(object);
         let ready = Ready::of(object);
         let generation = object.pointer("/metadata/generation");
         let why = if object.pointer("/metadata/deletionTimestamp").is_some() && !is_stalled(object) {
@@ -89,7 +89,7 @@ pub fn nothing_shown_nothing_broken(world: &World) -> Result<(), String> {
 /// The end state as far as two right runs agree on it: names, reasons, attempt states and how many machines.
 pub fn end_state(world: &World) -> Vec<String> {
     let describe = |object: &Value| {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let name = name_of(object);
         let ready = Ready::of(object);
         let ids = ids(object).len();
         format!("{name} ready={} {} {} ids={ids}", ready.status, ready.reason, attempt_state(object))

@@ -103,7 +103,7 @@ impl World {
     /// Follows the command that the condition Ready holds for this verb, as a person would who copies it. False if there is none.
     pub fn obey(&self, object: &Value, verb: &str, id: Option<&str>) -> bool {
         let message = Ready::of(object).message;
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let name = name_of(object);
         if !message.contains(&format!("kubectl annotate pai {name} -n {NAMESPACE} --overwrite {GROUP}/resolve-create="))
         {
             return false;
@@ -152,6 +152,11 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
 /// Whether a person must act.
 pub fn is_stalled(object: &Value) -> bool {
     condition(object, "Stalled").is_some()
+}
+
+/// The object's name.
+pub fn name_of(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The ids in the status.

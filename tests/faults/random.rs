@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::crash_points::on_all_cores;
 use crate::draw::{self, TROUBLE_LASTS};
 use crate::oracle;
-use crate::person::{Ready, SECRET_ID, attempt_state, ids};
+use crate::person::{Ready, SECRET_ID, attempt_state, ids, name_of};
 use crate::process::{Options, keep_running};
 use crate::run::{panics, rest_for, run_in};
 use crate::scenario::{answer_what_is_held, references};
@@ -180,7 +180,7 @@ impl People {
     fn look(&mut self, world: &World) -> bool {
         let mut busy = false;
         for object in world.objects() {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = name_of(&object).to_owned();
             let now = world.elapsed();
             let waits = self.acted.get(&name).is_some_and(|at| now < *at + Duration::from_mins(2));
             if waits {
@@ -210,7 +210,7 @@ fn will_be_asked(object: &Value) -> bool {
 
 /// Does what the object's condition tells people to do. False if it tells nothing.
 fn help(world: &World, object: &Value) -> bool {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let name = name_of(object);
     match Ready::of(object).reason.as_str() {
         "ExternallyDeleted" | "InstanceFailed" => {
             // A prepaid one lies in the recycle bin first, and is destroyed there by whoever wants another.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
-use crate::person::{Ready, attempt_state, domain, ids, is_stalled};
+use crate::person::{Ready, attempt_state, domain, ids, is_stalled, name_of};
 use crate::world::World;
 
 /// One thing that a person does.
@@ -154,13 +154,12 @@ pub fn in_the_console(world: &World, name: &str) -> Vec<String> {
 /// A person who is asked about an attempt looks into the console and then types what the message offers: for all objects, or for the
 /// one of this name. Says whether anything was asked.
 pub fn answer_what_is_held(world: &World, only: Option<&str>) -> bool {
-    let is_meant =
-        |object: &Value| only.is_none_or(|name| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name));
+    let is_meant = |object: &Value| only.is_none_or(|name| name_of(object) == name);
     let objects: Vec<Value> = world.objects().into_iter().filter(is_meant).collect();
     let held: Vec<&Value> =
         objects.iter().filter(|object| is_stalled(object) && attempt_state(object) == "Held").collect();
     for object in held.iter().copied() {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let name = name_of(object);
         let machines = in_the_console(world, name);
         // The question may stand in the state a moment before it stands in the message: then the person looks again.
         match machines.first() {
