@@ -14,11 +14,14 @@ use tracing::{error, info};
 
 use crate::cli::{Address, RunOptions};
 use crate::clock::Clock;
+use crate::controller::cloud_watch::CloudWatch;
 use crate::controller::credentials::CredentialsReader;
 use crate::controller::events::EventPublisher;
 use crate::controller::lookup::SharedListings;
 use crate::controller::memory::Memory;
 use crate::controller::objects::Objects;
+use crate::controller::queue::Queue;
+use crate::controller::turns::Turns;
 use crate::controller::{self, Context};
 use crate::leader::{self, Election, Leadership, Stepdown};
 use crate::telemetry::health::Health;
@@ -94,6 +97,9 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
         credentials: CredentialsReader::default(),
         listings: SharedListings::default(),
         objects: Objects::default(),
+        queue: Queue::default(),
+        turns: Turns::default(),
+        cloud_watch: CloudWatch::default(),
         settle_window: options.settle_window,
         leadership: leadership.clone(),
         events: EventPublisher::new(api.clone(), clock.clone(), identity),

@@ -207,7 +207,7 @@ pub enum NameOrigin {
 }
 
 /// By what a person recognised a machine that was adopted. An unknown word counts as the name alone: the weaker claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AdoptedBy {
     /// It has the object's domain.
     Domain,
@@ -219,7 +219,7 @@ pub enum AdoptedBy {
 }
 
 /// One machine as the cloud last described it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceStatus {
     /// Id of the machine, for example `ins-bmmk7d75`.

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::events::EventKind;
 use super::memory::Recollection;
+use super::objects::Purchasing;
 use super::observe::Observed;
 use super::record::{self, FIELD_MANAGER, WriteStatus};
 use super::step::{Farewell, Report, Step};
@@ -41,7 +42,15 @@ pub enum Act {
 }
 
 /// Carries out the step.
-pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed, step: Step) -> Result<Outcome, Act> {
+///
+/// `claim` is the right to buy for the object's domain, where a lookup was made for a create.
+pub async fn act(
+    context: &Arc<Context>,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    step: Step,
+    claim: Option<Purchasing>,
+) -> Result<Outcome, Act> {
     match step {
         Step::AddFinalizer => {
             let mut finalizers = seen.object.metadata.finalizers.clone().unwrap_or_default();
@@ -49,7 +58,7 @@ pub async fn act(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed
             write_finalizers(api, &seen.object, &finalizers).await?;
             Ok(Outcome::Again(Duration::ZERO))
         }
-        Step::Create => create::create(context, api, seen).await,
+        Step::Create => create::create(context, api, seen, claim).await,
         Step::LookUp => Ok(Outcome::Again(Duration::from_secs(1))),
         Step::Adopt { id } => adopt::adopt(context, api, seen, &id).await,
         Step::CloseAttempt { state, why } => close_attempt(context, api, seen, state, &why).await,

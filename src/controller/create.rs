@@ -4,9 +4,11 @@
 //! lets one through. There is no retry anywhere beneath. The send runs in a task of its own, which a dropped pass or a lost lease
 //! does not cut and which the shutdown waits for.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::SignedDuration;
 use kube::Api;
 use tracing::{error, info, warn};
@@ -14,12 +16,14 @@ use tracing::{error, info, warn};
 use super::Context;
 use super::act::{Act, Outcome};
 use super::decide::FRESH_FOR;
-use super::following::FRESH;
+use super::following::{FRESH, POLL};
 use super::memory::{Hold, Ownership};
 use super::name::instance_name;
+use super::objects::Purchasing;
 use super::observe::Observed;
 use super::outcome::{Closed, Purchase};
 use super::problem::{Problem, Retry};
+use super::queue::{Key, Lane};
 use super::record::{self, WriteStatus};
 use super::request::create_request;
 use super::step::Report;
@@ -34,24 +38,40 @@ pub const GATE: Duration = Duration::from_secs(10);
 /// Longest pause between two tries to write the ids down. Source: our choice.
 const PERSIST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Creates the machine: writes the intent, sends once, and persists the outcome.
-pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observed) -> Result<Outcome, Act> {
+/// Longest wait for the token of a create whose turn has come. Source: our choice: those before it, at the slowest rate after a refusal.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// When an object whose create is on its way gets a pass all the same, should the call at its end be lost. Source: our choice.
+const ANSWERED_BY_THEN: Duration = Duration::from_mins(1);
+
+/// Creates the machine: writes the intent, and has it sent once and its outcome persisted, after which the object gets a pass.
+pub async fn create(
+    context: &Arc<Context>,
+    api: &Api<PaiInstance>,
+    seen: &Observed,
+    claim: Option<Purchasing>,
+) -> Result<Outcome, Act> {
     let (Ok(account), Some(Ok(inputs)), Some(Ok(found))) = (&seen.account, &seen.create_inputs, &seen.lookup) else {
         return Ok(Outcome::Again(Duration::from_secs(1)));
     };
+    // The token comes before everything that ages.
+    if let Err(wait) = context.cloud.create_permit(account, LONGEST_WAIT).await {
+        return Ok(Outcome::Again(wait));
+    }
     // Both clocks are read before the signature, so that the gate errs on the safe side; and before the lookup's age is judged, so that
     // a process which is frozen from here on does not send on a look older than that and the gate together.
     let signed_at = context.clock.monotonic();
-    // The wall clock may have stepped since `decide` judged that age, and the watch may have brought a rival.
+    // The wall clock may have stepped since `decide` judged that age, and the watch may have brought a rival, or taken one away that left
+    // a machine behind.
     let stale = signed_at.duration_since(found.begun) >= FRESH_FOR;
-    if stale || context.objects.rival(&seen.object).is_some() {
+    let rivalled = context.objects.rival(&seen.object).is_some()
+        || context.objects.another_went_since(&seen.object, found.begun);
+    if stale || rivalled {
+        context.memory.update(seen.uid(), |known| known.question = None);
         return Ok(Outcome::Again(Duration::from_secs(1)));
     }
     if !context.leadership.valid_for(GATE) {
         return Ok(Outcome::Again(Duration::from_secs(1)));
-    }
-    if let Err(wait) = context.cloud.create_permit(account, context.clock.monotonic()) {
-        return Ok(Outcome::Again(wait));
     }
     let attempt = new_attempt(context, seen, account);
     let request = create_request(&seen.object.spec, &attempt.instance_name, inputs);
@@ -77,17 +97,28 @@ pub async fn create(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Obser
             error => Err(error),
         };
     }
-    let attempt_id = purchase.attempt.id.clone();
-    let task = context.purchases.spawn(buy(Arc::clone(context), api.clone(), account.clone(), purchase, signed));
-    match task.await {
-        Ok(next) => Ok(Outcome::Again(next)),
-        // The task panicked or the runtime is going down; the attempt stands in the status and is recovered from there.
-        Err(error) => {
-            error!(uid = seen.uid(), %error, "a purchase ended without a word");
-            context.memory.disown(&attempt_id);
-            Ok(Outcome::Again(Duration::from_secs(1)))
-        }
-    }
+    context.purchases.spawn(purchase_to_its_end(Arc::clone(context), api.clone(), account.clone(), purchase, signed, claim));
+    Ok(Outcome::Again(ANSWERED_BY_THEN))
+}
+
+/// The purchase in a task of its own, which nothing cuts; whatever becomes of it, the object gets a pass after it.
+async fn purchase_to_its_end(
+    context: Arc<Context>,
+    api: Api<PaiInstance>,
+    account: Account,
+    purchase: Purchase,
+    signed: SignedCreate,
+    claim: Option<Purchasing>,
+) {
+    let (key, uid, attempt) = (Key::of(&purchase.object), purchase.uid.clone(), purchase.attempt.id.clone());
+    let end = AssertUnwindSafe(buy(Arc::clone(&context), api, account, purchase, signed)).catch_unwind().await;
+    let next = end.unwrap_or_else(|_| {
+        error!(uid, attempt, "a purchase panicked; its attempt stands in the status and is recovered from there");
+        context.memory.disown(&attempt);
+        Duration::from_secs(1)
+    });
+    drop(claim);
+    context.queue.push_after(&key, next, Lane::Urgent);
 }
 
 fn new_attempt(context: &Context, seen: &Observed, account: &Account) -> CreateAttempt {
@@ -135,6 +166,8 @@ async fn write_intent(
             context.clock.now(),
         );
     }
+    // The look was made for this one attempt: another one asks anew.
+    context.memory.update(&purchase.uid, |known| known.question = None);
     // Noted before the write: if its answer is lost, the next pass may close the attempt as never sent.
     context.memory.own(&purchase.attempt.id, Ownership::NeverSent);
     let written = record::write(context, api, &seen.object, status).await.inspect_err(|error| {
@@ -246,7 +279,7 @@ fn remember(context: &Context, purchase: &Purchase, closed: &Closed) -> Duration
             known.failures = 0;
             known.hold = None;
         });
-        return Duration::from_secs(1);
+        return POLL;
     };
     let mut next = Duration::ZERO;
     context.memory.update(&purchase.uid, |known| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decide::waits_for_a_change;
-use super::following::{FRESH, View, view};
+use super::following::{FRESH, POLL, View, view};
 use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
@@ -131,7 +131,7 @@ fn fate(seen: &Observed, id: &str, now: Timestamp) -> Fate {
             Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false })
         }
         View::Missing => waiting(format!("{id} is no longer listed: one more look makes sure."), FRESH),
-        View::NotYet => waiting(format!("{id} is not listed yet: it is terminated once it is."), FRESH),
+        View::NotYet => waiting(format!("{id} is not listed yet: it is terminated once it is."), POLL),
         View::OtherAccount => Fate::Do(Step::Report(blocked(
             seen,
             &Problem::new(
@@ -164,9 +164,9 @@ fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fat
     let operating = instance.latest_operation_state.as_deref() == Some("OPERATING");
     match &instance.instance_state {
         InstanceState::Shutdown if prepaid && !operating => Fate::Done { recycled: true },
-        InstanceState::Terminating | InstanceState::Shutdown => waiting(format!("{id} is {state}."), FRESH),
+        InstanceState::Terminating | InstanceState::Shutdown => waiting(format!("{id} is {state}."), POLL),
         InstanceState::LaunchFailed => {
-            waiting(format!("{id} failed to launch: it vanishes by itself and is not billed."), FRESH)
+            waiting(format!("{id} failed to launch: it vanishes by itself and is not billed."), POLL)
         }
         InstanceState::Pending
         | InstanceState::Starting
@@ -178,17 +178,17 @@ fn listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Fat
         | InstanceState::ServiceLiveMigrate
         | InstanceState::ExitServiceLiveMigrate => waiting(
             format!("{id} is {state}, in which the cloud does not terminate: it is terminated after that."),
-            FRESH,
+            POLL,
         ),
         _ if prepaid => match asked_at {
             None => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: true }),
             Some(at) if operating || now < at + RETURN_TAKES => {
-                waiting(format!("{id} is {state}; its return was asked for at {at}."), FRESH)
+                waiting(format!("{id} is {state}; its return was asked for at {at}."), POLL)
             }
             Some(_) => Fate::Do(Step::Report(unanswered(id, state))),
         },
         _ if may_ask(seen, id, now, REPEAT_AFTER) => Fate::Do(Step::Terminate { id: id.to_owned(), only_once: false }),
-        _ => waiting(format!("{id} is {state}; its termination is under way."), FRESH),
+        _ => waiting(format!("{id} is {state}; its termination is under way."), POLL),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::observe::Observed;
-use super::problem::{Problem, Retry};
+use super::problem::Problem;
 use super::recheck::{self, Binding};
 use super::resolve::{self, Verb};
 use super::step::{Readiness, Report, SHORT, SLOW, Standing, Step, Synced};
@@ -13,8 +13,12 @@ use super::{deletion, remedy};
 use crate::api::Reason;
 use crate::tencent::{Instance, InstanceState};
 
-/// How often a machine that is changing is looked at. Source: our choice; PAI takes minutes, so seconds are soon enough.
+/// How often the cloud watch looks at a machine that is changing. Source: our choice; PAI takes minutes, so seconds are soon enough.
 pub const FRESH: Duration = Duration::from_secs(3);
+
+/// How often an object with such a machine gets a pass that nothing asked for. Source: our choice: the cloud watch wakes it when
+/// something changes, and this is for what only time changes.
+pub const POLL: Duration = Duration::from_secs(15);
 
 /// How soon to look again when a person waits for something to be gone. Source: our choice.
 const SOON: Duration = Duration::from_secs(10);
@@ -52,7 +56,8 @@ pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     if known_under.is_some() && known_under != asked_under {
         return View::OtherAccount;
     }
-    let was_listed = seen.status.instances.iter().any(|known| known.id == id && known.secret_id.is_some());
+    let was_listed = seen.recollection.listed
+        || seen.status.instances.iter().any(|known| known.id == id && known.secret_id.is_some());
     let created = seen.status.create_attempt.as_ref().map(|attempt| attempt.signed_at);
     if !was_listed && created.is_some_and(|created| now < created + GRACE) {
         return View::NotYet;
@@ -119,13 +124,11 @@ fn how_to_start_over(seen: &Observed) -> String {
 
 /// The last look failed. It says nothing about the machine, unless a person must act.
 fn unreadable(problem: &Problem) -> Report {
-    let retry = Retry::of(problem.reason);
-    let mut report = Report::problem(problem, retry.look_again().min(Duration::from_mins(1)));
-    if !problem.reason.needs_a_person() {
-        report.ready = Readiness::AsBefore;
-        report.next = Duration::from_secs(15);
+    if problem.reason.needs_a_person() {
+        // The cloud watch looks every minute whether it is mended, once for all objects that it stands in the way of.
+        return Report::problem(problem, SLOW);
     }
-    report
+    Report { ready: Readiness::AsBefore, ..Report::problem(problem, Duration::from_mins(1)) }
 }
 
 /// The report on the machine that is worst off: all of them must be well for the object to be.
@@ -145,11 +148,11 @@ fn of_one(seen: &Observed, id: &str, now: Timestamp) -> Report {
     match view(seen, id, now) {
         View::Listed(instance) => of_listed(seen, id, instance, now),
         View::NotYet => {
-            Report::progressing(Reason::Provisioning, format!("{id} is bought; the cloud does not list it yet."), FRESH)
+            Report::progressing(Reason::Provisioning, format!("{id} is bought; the cloud does not list it yet."), POLL)
         }
         View::Missing => {
             let text = format!("{id} is not in the cloud's list: it is looked for once more before it counts as gone.");
-            Report { ready: Readiness::AsBefore, ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR) }
+            Report { ready: Readiness::AsBefore, ..Report::progressing(Reason::Provisioning, text, ABSENT_FOR + FRESH) }
         }
         View::OtherAccount => Report::problem(
             &Problem::new(
@@ -189,9 +192,9 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> 
         | InstanceState::ServiceLiveMigrate
         | InstanceState::ExitServiceLiveMigrate => running(seen, id, instance, now),
         InstanceState::Pending | InstanceState::Starting | InstanceState::Rebooting => {
-            Report::progressing(Reason::Provisioning, format!("{id} is {state}."), FRESH)
+            Report::progressing(Reason::Provisioning, format!("{id} is {state}."), POLL)
         }
-        InstanceState::Stopping => Report::progressing(Reason::Stopped, format!("{id} is {state}."), FRESH),
+        InstanceState::Stopping => Report::progressing(Reason::Stopped, format!("{id} is {state}."), POLL),
         InstanceState::Stopped => settled(
             Reason::Stopped,
             format!(
@@ -231,7 +234,7 @@ fn of_listed(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> 
 fn running(seen: &Observed, id: &str, instance: &Instance, now: Timestamp) -> Report {
     let address = instance.public_ip_addresses.first();
     if seen.object.spec.internet_accessible.wants_public_address() && address.is_none() {
-        return Report::progressing(Reason::Provisioning, format!("{id} runs, but has no public address yet."), FRESH);
+        return Report::progressing(Reason::Provisioning, format!("{id} runs, but has no public address yet."), POLL);
     }
     match (recheck::binding(seen, id), &seen.lookup) {
         (Some(Binding::Unbound { .. }), _) if recheck::is_young(seen, instance, now) => {

@@ -2,18 +2,24 @@
 //!
 //! Finding nothing proves something only if both listings were complete, so everything less is an error here, never "nothing".
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Context;
 use super::paging::Paging;
 use super::problem::Problem;
+use super::queue::{Key, Lane};
 use crate::tencent::cvm::MAX_PAGE;
-use crate::tencent::{Account, Action, CallError, DescribeInstances, DescribePaiInstances, Instance};
+use crate::tencent::{Account, AccountKey, Action, CallError, DescribeInstances, DescribePaiInstances, Instance};
+
+/// For how long an answer is used, from before its first request. Source: our choice: what remains of the minute of step 6 is for the
+/// way to the send.
+const REUSE_FOR: Duration = Duration::from_secs(45);
 
 /// What a complete lookup found.
 #[derive(Clone, Debug)]
@@ -63,52 +69,188 @@ fn same_domain(one: &str, other: &str) -> bool {
 
 /// A listing of all PAI instances of one account and region.
 #[derive(Clone, Debug)]
-struct Listing {
+pub struct Listing {
     begun: Instant,
     begun_at: Timestamp,
     cloud_time: Option<Timestamp>,
     domains: Option<Arc<BTreeMap<String, String>>>,
 }
 
-/// The last listing by secret id and region, one lock each.
-type Shelf = HashMap<(String, String), Arc<AsyncMutex<Option<Listing>>>>;
+/// The machines that bear one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    begun: Instant,
+    begun_at: Timestamp,
+    cloud_time: Option<Timestamp>,
+    machines: Vec<Instance>,
+}
 
-/// Listings that many creations share: one may be used by all who asked before it began.
+/// A question to the cloud that one object has, until it is answered: what is used for it began after it came up.
+///
+/// A create that has to wait for its turn keeps its answer for less than the minute of step 6, so that a thousand that wait ask once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    account: AccountKey,
+    /// The name to look for; none if the list of domains is enough.
+    name: Option<String>,
+    since: Instant,
+    named: Option<Named>,
+}
+
+/// How far a look has come.
+#[derive(Debug)]
+pub enum Looked {
+    /// It is complete.
+    Found(Found),
+    /// It failed.
+    Failed(Problem),
+    /// The listing is under way: the object gets another pass when it is there.
+    Later,
+}
+
+/// Listings that many objects share: one may be used by all who asked before it began.
 #[derive(Debug, Default)]
 pub struct SharedListings {
-    shelf: Mutex<Shelf>,
+    shelf: Mutex<BTreeMap<AccountKey, Place>>,
+}
+
+/// The listings of one account and region.
+#[derive(Debug, Default)]
+struct Place {
+    /// The last one, with its beginning.
+    last: Option<(Instant, Result<Listing, CallError>)>,
+    /// The task that lists now.
+    task: Option<JoinHandle<()>>,
+    /// Who waits for one that begins after they asked.
+    waiting: BTreeMap<Key, Instant>,
 }
 
 impl SharedListings {
-    /// A complete listing that began after now.
-    async fn listing(&self, context: &Context, account: &Account) -> Result<Listing, CallError> {
-        let asked = context.clock.monotonic();
-        let key = (account.credentials.secret_id.to_string(), account.region.to_string());
-        let place = Arc::clone(self.shelf.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut last = place.lock().await;
-        if let Some(listing) = last.as_ref().filter(|listing| listing.begun >= asked) {
-            return Ok(listing.clone());
+    /// A complete listing that began after `since`, if there is one; else one is begun, and the object gets a pass when it is there.
+    fn get(
+        &self,
+        context: &Arc<Context>,
+        account: &Account,
+        key: &Key,
+        since: Instant,
+    ) -> Option<Result<Listing, CallError>> {
+        let mut shelf = self.locked();
+        let place = shelf.entry(account.key()).or_default();
+        if let Some((begun, listing)) = &place.last
+            && *begun >= since
+            && begun.elapsed() < REUSE_FOR
+        {
+            return Some(listing.clone());
         }
-        let listing = list_domains(context, account).await?;
-        *last = Some(listing.clone());
-        Ok(listing)
+        place.waiting.insert(key.clone(), since);
+        if place.task.as_ref().is_none_or(JoinHandle::is_finished) {
+            place.task = Some(tokio::spawn(list(Arc::clone(context), account.clone())));
+        }
+        None
+    }
+
+    /// The object has no use for a listing any more: it is not called when one is there.
+    fn forget(&self, account: &AccountKey, key: &Key) {
+        if let Some(place) = self.locked().get_mut(account) {
+            place.waiting.remove(key);
+        }
+    }
+
+    /// Puts a listing down. Returns who has waited for it, and whether somebody asked after it had begun.
+    fn put(&self, key: &AccountKey, begun: Instant, listing: Result<Listing, CallError>) -> (Vec<Key>, bool) {
+        let mut shelf = self.locked();
+        let place = shelf.entry(key.clone()).or_default();
+        place.last = Some((begun, listing));
+        let (served, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut place.waiting).into_iter().partition(|(_, since)| *since <= begun);
+        place.waiting = later.into_iter().collect();
+        (served.into_iter().map(|(key, _)| key).collect(), !place.waiting.is_empty())
+    }
+
+    /// Frees the room of an account whose last listing nobody may use any more.
+    fn clear(&self, key: &AccountKey) {
+        let mut shelf = self.locked();
+        if shelf.get(key).and_then(|place| place.last.as_ref()).is_some_and(|(begun, _)| begun.elapsed() >= REUSE_FOR) {
+            shelf.remove(key);
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<AccountKey, Place>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looks for machines with our domain, and for machines with the name.
-pub async fn look_up(context: &Context, account: &Account, name: &str) -> Result<Found, Problem> {
-    let listing = context.listings.listing(context, account).await;
-    let listing = listing.map_err(|error| Problem::failed_lookup(Action::DescribePaiInstances, &error))?;
-    let begun_at = context.clock.now().min(listing.begun_at);
-    let named = list_named(context, account, name).await;
-    let (named, cloud_time) = named.map_err(|error| Problem::failed_lookup(Action::DescribeInstances, &error))?;
-    Ok(Found {
-        begun: listing.begun,
-        begun_at,
-        cloud_time: listing.cloud_time.or(cloud_time),
-        domains: listing.domains,
-        named,
-    })
+/// Lists until nobody waits any more.
+async fn list(context: Arc<Context>, account: Account) {
+    let key = account.key();
+    loop {
+        let begun = context.clock.monotonic();
+        let listing = list_domains(&context, &account).await;
+        let (served, more) = context.listings.put(&key, begun, listing);
+        for object in served {
+            context.queue.push(&object, Lane::Urgent);
+        }
+        if !more {
+            break;
+        }
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(REUSE_FOR + Duration::from_secs(1)).await;
+        context.listings.clear(&key);
+    });
+}
+
+impl Question {
+    /// A new question.
+    pub fn new(account: &Account, name: Option<&str>, since: Instant) -> Self {
+        Self { account: account.key(), name: name.map(str::to_owned), since, named: None }
+    }
+
+    /// Whether it asks the same.
+    pub fn is(&self, account: &Account, name: Option<&str>) -> bool {
+        self.account == account.key() && self.name.as_deref() == name
+    }
+
+    /// Whether a call has to be made for it that no other object shares.
+    pub fn takes_a_call(&self) -> bool {
+        self.name.is_some() && self.named.as_ref().is_none_or(|named| named.begun.elapsed() >= REUSE_FOR)
+    }
+
+    /// Looks for machines with our domain, and for machines with the name, as far as the answers can be had now.
+    pub async fn ask(&mut self, context: &Arc<Context>, account: &Account, key: &Key) -> Looked {
+        let mut listing = context.listings.get(context, account, key, self.since);
+        if self.takes_a_call()
+            && let Some(name) = &self.name
+        {
+            match list_named(context, account, name).await {
+                Ok(named) => self.named = Some(named),
+                Err(error) => {
+                    context.listings.forget(&self.account, key);
+                    return Looked::Failed(Problem::failed_lookup(Action::DescribeInstances, &error));
+                }
+            }
+            if listing.is_none() {
+                listing = context.listings.get(context, account, key, self.since);
+            }
+        }
+        match listing {
+            None => Looked::Later,
+            Some(Err(error)) => Looked::Failed(Problem::failed_lookup(Action::DescribePaiInstances, &error)),
+            Some(Ok(listing)) => Looked::Found(self.found(listing)),
+        }
+    }
+
+    fn found(&self, listing: Listing) -> Found {
+        let named = self.named.as_ref();
+        Found {
+            begun: named.map_or(listing.begun, |named| named.begun.min(listing.begun)),
+            begun_at: named.map_or(listing.begun_at, |named| named.begun_at.min(listing.begun_at)),
+            // The earlier of two readings: what was late enough at the first reply was so at both.
+            cloud_time: named.and_then(|named| named.cloud_time).into_iter().chain(listing.cloud_time).min(),
+            domains: listing.domains,
+            named: named.map(|named| named.machines.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// All PAI instances. Only a cloud that no longer knows the action is excused: the other half must then suffice.
@@ -141,22 +283,19 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
 }
 
 /// The machines that bear exactly the name. The cloud's filter may be fuzzy, so the names are compared here.
-async fn list_named(
-    context: &Context,
-    account: &Account,
-    name: &str,
-) -> Result<(Vec<Instance>, Option<Timestamp>), CallError> {
+async fn list_named(context: &Context, account: &Account, name: &str) -> Result<Named, CallError> {
+    let (begun, begun_at) = (context.clock.monotonic(), context.clock.now());
     let mut cloud_time = None;
     let mut paging = Paging::default();
     while let Some(offset) = paging.next_offset() {
         let request = DescribeInstances::by_name(name, offset);
         let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await?;
-        cloud_time = reply.cloud_time;
+        cloud_time = cloud_time.or(reply.cloud_time);
         let items = reply.value.instances.into_iter().map(|one| (one.instance_id.to_string(), one));
         paging.take(reply.value.total_count, items.collect())?;
     }
-    let named = paging.entries().into_values().filter(|instance| instance.instance_name.as_deref() == Some(name));
-    Ok((named.collect(), cloud_time))
+    let machines = paging.entries().into_values().filter(|one| one.instance_name.as_deref() == Some(name)).collect();
+    Ok(Named { begun, begun_at, cloud_time, machines })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::lookup::Question;
 use super::problem::Problem;
 use super::recheck::Recheck;
 use super::settling::EmptyRounds;
@@ -43,6 +44,8 @@ pub struct Recollection {
     pub failures: u32,
     /// Failed passes in a row, for theirs.
     pub failed_passes: u32,
+    /// The question to the cloud that is not answered yet, or whose answer waits for its create.
+    pub question: Option<Question>,
     /// Complete looks that found no trace of the open attempt.
     pub empty_rounds: Option<EmptyRounds>,
     /// The last complete look for the domain of a machine and for a second one.
@@ -55,10 +58,20 @@ pub struct Recollection {
     pub refused_termination: Option<Hold>,
     /// Since when each id has been absent from complete listings, by the monotonic clock: the wall clock may step.
     pub absent_since: BTreeMap<String, Instant>,
+    /// Whether a machine of it was listed to this process: the status may not say so yet.
+    pub listed: bool,
     /// Ids that the cloud said do not exist (any more).
     pub gone: BTreeSet<String>,
     /// Ids whose termination the cloud accepted: no need to ask again at once.
     pub terminated_at: BTreeMap<String, Timestamp>,
+}
+
+impl Recollection {
+    /// Forgets what an object at rest has no use for.
+    pub fn settle(&mut self) {
+        let (last_answer, last_answer_ignored) = (self.last_answer.take(), self.last_answer_ignored);
+        *self = Self { last_answer, last_answer_ignored, ..Self::default() };
+    }
 }
 
 /// How this process stands to a create attempt.

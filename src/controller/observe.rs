@@ -1,22 +1,24 @@
 //! Observe: one fresh look at everything a decision may need. Reads only; never the watch cache, which may be old and buy twice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 
 use super::Context;
+use super::cloud_watch::Look;
 use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::problem::{Problem, Retry, reason_of_attempt};
+use super::queue::Key;
 use super::references::{self, CreateInputs};
 use crate::api::crd::CRD_NAME;
 use crate::api::{
     AttemptState, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus, RECONCILE_REQUESTED_ANNOTATION, Reason,
 };
-use crate::tencent::cvm::MAX_PAGE;
-use crate::tencent::{Account, Action, DescribeInstances, Instance, InstanceId, Region};
+use crate::tencent::{Account, Instance, Region};
 
 /// Everything a decision may need, as it was at one moment.
 #[derive(Debug)]
@@ -65,6 +67,11 @@ impl Observed {
         annotation(&self.object, PAUSED_ANNOTATION) == Some("true")
     }
 
+    /// Whether a machine may be bought for it: it has none, none may be on its way, and it is not going.
+    pub fn may_buy(&self) -> bool {
+        !self.deleting() && self.status.open_attempt().is_none() && self.status.instance_ids.is_empty()
+    }
+
     /// The UID, empty only for an object that never was on a server.
     pub fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
@@ -86,8 +93,8 @@ pub enum Observe {
 }
 
 /// Looks at everything. `None` means that the object is gone.
-pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> Result<Option<Observed>, Observe> {
-    let object = api.get_opt(name).await.map_err(|error| Observe::ReadObject(Box::new(error)))?;
+pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> Result<Option<Observed>, Observe> {
+    let object = api.get_opt(&key.name).await.map_err(|error| Observe::ReadObject(Box::new(error)))?;
     let Some(object) = object else { return Ok(None) };
     let status = object.status.clone().unwrap_or_default();
     let recollection = context.memory.recall(object.metadata.uid.as_deref().unwrap_or_default());
@@ -117,12 +124,17 @@ pub async fn observe(context: &Context, api: &Api<PaiInstance>, name: &str) -> R
     }
     look_at_account(context, &mut seen).await?;
     if !seen.status.instance_ids.is_empty() {
-        seen.listing = Some(look_at_machines(context, &seen).await);
-        note_absences(context, &mut seen);
+        let looks = look_at_machines(context, key, &seen).await;
+        if let Ok(looks) = &looks {
+            note_absences(context, &mut seen, looks);
+        }
+        seen.listing = Some(looks.map(|looks| {
+            looks.into_iter().filter_map(|(id, look)| Some((id, look.instance?))).collect()
+        }));
         if seen.deleting() {
             seen.crd_deleting = crd_is_being_deleted(context).await?;
         }
-    } else if !seen.deleting() && seen.status.open_attempt().is_none() {
+    } else if seen.may_buy() {
         seen.rival = context.objects.rival(&seen.object);
         let (inputs, versions) = references::create_inputs(context, &seen.object).await?;
         seen.create_inputs = Some(inputs);
@@ -152,47 +164,35 @@ async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), O
     Ok(())
 }
 
-async fn look_at_machines(context: &Context, seen: &Observed) -> Result<BTreeMap<String, Instance>, Problem> {
-    let account = seen.account.as_ref().map_err(Clone::clone)?;
-    let ids = seen.status.instance_ids.iter().take(MAX_PAGE).map(InstanceId::new).collect();
-    let request = DescribeInstances::by_ids(ids);
-    let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await;
-    match reply {
-        Ok(reply) if reply.value.total_count.is_some_and(|total| total > reply.value.instances.len() as u64) => {
-            let text = "The machine cannot be looked at: the cloud's list is shorter than it says. It is tried again by itself.";
-            Err(Problem::new(Reason::CloudUnavailable, text))
-        }
-        Ok(reply) => {
-            let by_id = reply.value.instances.into_iter().map(|instance| (instance.instance_id.to_string(), instance));
-            Ok(by_id.filter(|(id, _)| seen.status.instance_ids.contains(id)).collect())
-        }
-        Err(error) => {
-            let problem = Problem::failed_read(Action::DescribeInstances, &error);
-            if problem.reason == Reason::CredentialsInvalid {
-                context.credentials.drop_cached(&account.credentials.secret_id);
-            }
-            Err(problem)
-        }
-    }
+async fn look_at_machines(
+    context: &Arc<Context>,
+    key: &Key,
+    seen: &Observed,
+) -> Result<BTreeMap<String, Look>, Problem> {
+    let account = seen.account.as_ref().map_err(|problem| {
+        context.cloud_watch.tell_of_trouble(context, key, problem);
+        problem.clone()
+    })?;
+    context.cloud_watch.look(context, key, account, &seen.status.instance_ids).await
 }
 
 /// Remembers since when each id has been missing from complete listings of the account that knew it; any other listing says nothing.
-fn note_absences(context: &Context, seen: &mut Observed) {
-    let (Some(Ok(listing)), Ok(account)) = (&seen.listing, &seen.account) else { return };
+fn note_absences(context: &Context, seen: &mut Observed, looks: &BTreeMap<String, Look>) {
+    let Ok(account) = &seen.account else { return };
     let asked_under = account.credentials.secret_id.as_str();
-    let now = context.clock.monotonic();
     let known = &mut seen.recollection;
-    for id in &seen.status.instance_ids {
-        if listing.contains_key(id) || seen.status.known_under(id).is_some_and(|known| known != asked_under) {
+    for (id, look) in looks {
+        if look.instance.is_some() || seen.status.known_under(id).is_some_and(|known| known != asked_under) {
             known.absent_since.remove(id);
+            known.listed |= look.instance.is_some();
         } else {
-            let since = *known.absent_since.entry(id.clone()).or_insert(now);
-            seen.absent_for.insert(id.clone(), now.duration_since(since));
+            let since = *known.absent_since.entry(id.clone()).or_insert(look.begun);
+            seen.absent_for.insert(id.clone(), look.begun.duration_since(since));
         }
     }
-    let absent_since = known.absent_since.clone();
+    let (absent_since, listed) = (known.absent_since.clone(), known.listed);
     let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
-    context.memory.update(uid, |known| known.absent_since = absent_since);
+    context.memory.update(uid, |known| (known.absent_since, known.listed) = (absent_since, listed));
 }
 
 async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {

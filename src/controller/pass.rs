@@ -4,102 +4,177 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
-use kube::runtime::controller::Action;
 use tracing::debug;
 
 use super::act::{Outcome, act};
 use super::decide::decide;
 use super::events::EventKind;
-use super::lookup::look_up;
+use super::lookup::{Found, Looked, Question};
+use super::memory::Recollection;
 use super::name::instance_name;
-use super::objects::Claim;
 use super::observe::{Observed, annotation, observe};
 use super::proof::{Match, judge};
+use super::queue::Key;
 use super::recheck::{self, Recheck};
 use super::record::tell;
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
-use super::step::{SHORT, Standing, Step};
+use super::step::{Report, SHORT, Standing, Step};
 use super::{Context, Pass, following};
 use crate::api::{AttemptState, PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
-use crate::tencent::InstanceState;
+use crate::tencent::{Action, InstanceState};
 
 /// How soon to try again for a domain that another pass is buying for. Source: our choice.
 const DOMAIN_BUSY: Duration = Duration::from_secs(2);
 
+/// When an object that waits to be called gets a pass all the same, should the call be lost. Source: our choice.
+const CALLED_BY_THEN: Duration = Duration::from_mins(1);
+
+/// When an object gets its next pass, unless it changes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// After this long.
+    After(Duration),
+    /// When it is called: a listing or its turn to be bought for is under way.
+    Called,
+    /// When something about it or its machine changes: it is at rest, or gone.
+    Changed,
+}
+
+impl From<Outcome> for Next {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Report(report) => Self::After(report.next),
+            Outcome::Again(next) => Self::After(next),
+            Outcome::Done => Self::Changed,
+        }
+    }
+}
+
 /// One pass. Says when to come back.
-pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, name: &str, uid: &str) -> Result<Action, Pass> {
-    let Some(mut seen) = observe(context, api, name).await? else {
-        context.memory.forget(uid);
-        return Ok(Action::await_change());
-    };
+pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> Result<Next, Pass> {
+    let Some(mut seen) = observe(context, api, key).await? else { return Ok(Next::Changed) };
     let mut step = decide(&seen, context.clock.now());
-    // Held until the end of the pass, which waits for the purchase.
-    let mut claim: Option<Claim> = None;
+    let mut claim = None;
     if step == Step::LookUp {
-        let may_buy = !seen.deleting() && seen.status.open_attempt().is_none() && seen.status.instance_ids.is_empty();
-        if may_buy {
+        if seen.may_buy() {
             claim = context.objects.claim(&seen.object);
             if claim.is_none() {
-                return Ok(Action::requeue(DOMAIN_BUSY));
+                return Ok(Next::After(DOMAIN_BUSY));
             }
         }
-        look(context, &mut seen).await;
+        if !look(context, &mut seen, key).await {
+            return Ok(Next::Called);
+        }
         step = decide(&seen, context.clock.now());
     }
     note_answer(context, &seen, &step).await;
     if !matches!(step, Step::Wait(_) | Step::Report(_)) {
         debug!(?step, "decided");
     }
-    let outcome = act(context, api, &seen, step).await?;
-    drop(claim);
-    match outcome {
+    if step == Step::Create
+        && let Ok(account) = &seen.account
+        && !context.turns.enter(account, key, &context.queue)
+    {
+        return Ok(Next::Called);
+    }
+    match act(context, api, &seen, step, claim).await? {
         Outcome::Report(report) => {
             tell(context, api, &seen, &report).await?;
-            let next = if report.standing == Standing::Settled { context.sweep_interval } else { report.next };
-            // Long waits are spread out; short ones are meant as they stand.
-            Ok(Action::requeue(if next > SHORT { context.clock.jittered(next) } else { next }))
+            Ok(after(context, &seen, &report))
         }
-        Outcome::Again(next) => Ok(Action::requeue(next)),
-        Outcome::Done => Ok(Action::await_change()),
+        outcome => Ok(outcome.into()),
+    }
+}
+
+/// When to come back after a report. A settled object comes back only if something is still looked for: the cloud watch sees to its
+/// machine.
+fn after(context: &Context, seen: &Observed, report: &Report) -> Next {
+    if report.standing == Standing::Settled {
+        return match recheck::due_in(seen, context.clock.now()) {
+            Some(wait) => Next::After(context.clock.jittered(wait.max(SHORT))),
+            None => {
+                context.memory.update(seen.uid(), Recollection::settle);
+                Next::Changed
+            }
+        };
+    }
+    // Long waits are spread out; short ones are meant as they stand.
+    Next::After(if report.next > SHORT { context.clock.jittered(report.next) } else { report.next })
+}
+
+impl Next {
+    /// How long until the pass, if a time is set for it.
+    pub fn delay(self) -> Option<Duration> {
+        match self {
+            Self::After(delay) => Some(delay),
+            Self::Called => Some(CALLED_BY_THEN),
+            Self::Changed => None,
+        }
     }
 }
 
 /// Makes the lookup that `decide` asked for, for the name of the open attempt or else the one that would be sent, and counts a
-/// complete look that found nothing.
-async fn look(context: &Context, seen: &mut Observed) {
+/// complete look that found nothing. Says whether the look is done; if not, the object is called when it can be.
+async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
     let account = match &seen.account {
-        Ok(account) => account,
+        Ok(account) => account.clone(),
         Err(problem) => {
             seen.lookup = Some(Err(problem.clone()));
-            return;
+            return true;
         }
     };
-    let open = seen.status.open_attempt();
-    let known = open.is_none() && !seen.status.instance_ids.is_empty();
-    let name = match open {
-        Some(attempt) if !attempt.is_incomplete() => attempt.instance_name.clone(),
-        _ if known => recheck::name(seen),
-        _ => instance_name(&seen.object).0,
-    };
-    let result = look_up(context, account, &name).await;
-    if result.as_ref().is_err_and(|problem| problem.reason == Reason::CredentialsInvalid) {
-        context.credentials.drop_cached(&account.credentials.secret_id);
+    let buys = seen.may_buy();
+    let name = name_to_look_for(seen);
+    let now = context.clock.monotonic();
+    let known = seen.recollection.question.take().filter(|question| question.is(&account, name.as_deref()));
+    let mut question = known.unwrap_or_else(|| Question::new(&account, name.as_deref(), now));
+    // Amid a flood of creates only those whose turn it is ask on their own account; else each new object is looked for at once.
+    let may_ask = !(buys && question.takes_a_call())
+        || context.cloud.has_room(&account, Action::DescribeInstances)
+        || context.turns.enter(&account, key, &context.queue);
+    let looked = if may_ask { question.ask(context, &account, key).await } else { Looked::Later };
+    // A create that waits for its turn keeps its answer; every other answer is used once.
+    let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
+    context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
+    match looked {
+        Looked::Later => return false,
+        Looked::Failed(problem) => {
+            if problem.reason == Reason::CredentialsInvalid {
+                context.credentials.drop_cached(&account.credentials.secret_id);
+            }
+            seen.lookup = Some(Err(problem));
+        }
+        Looked::Found(found) => {
+            note_look(context, seen, &found);
+            seen.lookup = Some(Ok(found));
+        }
     }
-    if let (Some(attempt), Ok(found)) = (open, &result) {
-        let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, open) == Match::Nothing;
+    true
+}
+
+fn name_to_look_for(seen: &Observed) -> Option<String> {
+    match seen.status.open_attempt() {
+        Some(attempt) if !attempt.is_incomplete() => Some(attempt.instance_name.clone()),
+        None if !seen.status.instance_ids.is_empty() => recheck::name(seen),
+        _ => Some(instance_name(&seen.object).0),
+    }
+}
+
+/// Remembers what a complete look says about an open attempt, or about the machines of the object.
+fn note_look(context: &Context, seen: &mut Observed, found: &Found) {
+    if let Some(attempt) = seen.status.open_attempt() {
+        let nothing = judge(found, &attempt.domain_name, &attempt.name_origin, Some(attempt)) == Match::Nothing;
         let before = seen.recollection.empty_rounds.take().filter(|_| nothing);
         let ended = context.clock.monotonic();
         let rounds = if nothing { EmptyRounds::with(before, attempt, found, ended) } else { None };
         seen.recollection.empty_rounds.clone_from(&rounds);
         context.memory.update(seen.uid(), |known| known.empty_rounds = rounds);
-    }
-    if let (true, Ok(found)) = (known, &result) {
+    } else if !seen.status.instance_ids.is_empty() {
         let recheck = Some(Recheck::of(seen, found));
         seen.recollection.recheck.clone_from(&recheck);
         context.memory.update(seen.uid(), |known| known.recheck = recheck);
     }
-    seen.lookup = Some(result);
 }
 
 /// Tells once that a person's answer is not used, because it speaks of nothing that waits for one. It is then not acted on later either:

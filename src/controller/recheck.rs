@@ -91,40 +91,53 @@ pub fn is_young(seen: &Observed, instance: &Instance, now: Timestamp) -> bool {
     instance.created_time.or(signed_at).is_some_and(|created| now < created + GRACE)
 }
 
-/// The name to look for: that of the attempts that lapsed, else the one that was or would be sent.
-pub fn name(seen: &Observed) -> String {
+/// The name to look for, where a second machine may still show: that of the attempts that lapsed. Where none may, the cloud's list of
+/// domains tells everything.
+pub fn name(seen: &Observed) -> Option<String> {
     let lapsed = seen.status.lapsed_attempts.last().map(|lapsed| lapsed.instance_name.clone());
-    lapsed.unwrap_or_else(|| instance_name(&seen.object).0)
+    lapsed.or_else(|| (!seen.status.duplicate_instance_ids.is_empty()).then(|| instance_name(&seen.object).0))
 }
 
 /// Whether the cloud must be looked at now for a domain or for a second machine.
 pub fn is_due(seen: &Observed, now: Timestamp) -> bool {
-    if seen.lookup.is_some() || !is_our_account(seen) {
-        return false;
+    seen.lookup.is_none() && due_in(seen, now).is_some_and(|wait| wait.is_zero())
+}
+
+/// How long until the cloud must be looked at for a domain or for a second machine; `None` if it need not be.
+pub fn due_in(seen: &Observed, now: Timestamp) -> Option<Duration> {
+    if !is_our_account(seen) {
+        return None;
     }
-    let unconfirmed: Vec<(Option<Binding>, &Instance)> = seen
-        .status
-        .instance_ids
-        .iter()
-        .filter_map(|id| listed(seen, id).map(|instance| (binding(seen, id), instance)))
-        .filter(|(binding, instance)| {
-            *binding != Some(Binding::Bound) && instance.instance_state == InstanceState::Running
-        })
-        .collect();
-    if unconfirmed.is_empty() && seen.status.lapsed_attempts.is_empty() {
-        return false;
-    }
-    let Some(last) = &seen.recollection.recheck else { return true };
-    if last.asked != seen.inputs.reconcile_requested_at || unconfirmed.iter().any(|(binding, _)| binding.is_none()) {
-        return true;
-    }
-    let unbound = |(binding, instance): &(Option<Binding>, &Instance)| {
-        matches!(binding, Some(Binding::Unbound { .. }))
-            .then(|| if is_young(seen, instance, now) { SHORT } else { SLOW })
+    let running = seen.status.instance_ids.iter().filter_map(|id| listed(seen, id).map(|one| (binding(seen, id), one)));
+    let running = running.filter(|(_, instance)| instance.instance_state == InstanceState::Running);
+    let waits: Vec<Duration> = running.filter_map(|(binding, one)| wait_for_domain(seen, binding.as_ref(), one, now)).collect();
+    let second = if !seen.status.duplicate_instance_ids.is_empty() {
+        Some(SLOW)
+    } else {
+        (!seen.status.lapsed_attempts.is_empty()).then_some(SELDOM)
     };
-    let soonest = unconfirmed.iter().filter_map(unbound).min();
-    let duplicate = (!seen.status.duplicate_instance_ids.is_empty()).then_some(SLOW);
-    now >= last.at + soonest.into_iter().chain(duplicate).min().unwrap_or(SELDOM)
+    let wait = waits.into_iter().chain(second).min()?;
+    match &seen.recollection.recheck {
+        Some(last) if last.asked == seen.inputs.reconcile_requested_at => {
+            Some(Duration::try_from((last.at + wait).duration_since(now)).unwrap_or_default())
+        }
+        _ => Some(Duration::ZERO),
+    }
+}
+
+/// How long after the last look the next one is due for the domain of a running machine; `None` if there is nothing to learn.
+fn wait_for_domain(seen: &Observed, binding: Option<&Binding>, instance: &Instance, now: Timestamp) -> Option<Duration> {
+    match binding {
+        Some(Binding::Bound) => None,
+        // The cloud gave its list up; a person may ask again.
+        Some(Binding::NoList) => asks_again(seen).then_some(Duration::ZERO),
+        Some(Binding::Unbound { .. }) => Some(if is_young(seen, instance, now) { SHORT } else { SLOW }),
+        None => Some(Duration::ZERO),
+    }
+}
+
+fn asks_again(seen: &Observed) -> bool {
+    seen.recollection.recheck.as_ref().is_some_and(|last| last.asked != seen.inputs.reconcile_requested_at)
 }
 
 /// Whether the present credentials are those that saw one of our machines. What another account lists proves nothing.

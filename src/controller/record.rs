@@ -1,5 +1,7 @@
 //! Record: folds what was seen and done into the status, and writes it only when it changed, by compare-and-swap.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::PostParams;
@@ -41,11 +43,34 @@ pub async fn tell(
         .status
         .open_attempt()
         .is_some_and(|attempt| attempt.state == AttemptState::Held && attempt.is_incomplete());
-    if status == seen.status && !must_be_mended {
+    if (status == seen.status && !must_be_mended) || is_told_enough(seen, &status, report, context.clock.now()) {
         return Ok(());
     }
     write(context, api, &seen.object, status).await?;
     Ok(())
+}
+
+/// For how long the way of a new machine to its first run is not told state by state. Source: our choice: longer than most machines take,
+/// so that a create costs four writes: finalizer, intent, ids, ready.
+const QUIET: Duration = Duration::from_mins(5);
+
+/// Whether the status says all that matters already: a machine was bought a moment ago and is on its way, and still is.
+fn is_told_enough(seen: &Observed, status: &PaiInstanceStatus, report: &Report, now: Timestamp) -> bool {
+    let young = seen.status.create_attempt.as_ref().is_some_and(|attempt| now < attempt.signed_at + QUIET);
+    let on_its_way = report.reason == Reason::Provisioning
+        && report.standing == Standing::Progressing
+        && report.besides.is_none()
+        && report.synced == Synced::Success;
+    let words = |status: &PaiInstanceStatus| -> Vec<(String, String, String, Option<i64>)> {
+        let conditions = status.conditions.iter();
+        conditions.map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), c.observed_generation)).collect()
+    };
+    let rest = |status: &PaiInstanceStatus| PaiInstanceStatus {
+        conditions: Vec::new(),
+        instances: Vec::new(),
+        ..status.clone()
+    };
+    young && on_its_way && words(&seen.status) == words(status) && rest(&seen.status) == rest(status)
 }
 
 /// Writes the status over the one that `object` holds, if nobody else has written since, and tells of a new reason in an Event.
@@ -100,11 +125,10 @@ pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
         let Some(instance) = listing.get(id) else { continue };
         let old = status.instances.iter().find(|known| known.id == *id);
         let fresh = InstanceStatus {
-            secret_id: Some(secret_id.clone()),
             terminate_sent_at: old.and_then(|old| old.terminate_sent_at),
             adopted_by: old.and_then(|old| old.adopted_by.clone()),
             domain_name: old.and_then(|old| old.domain_name.clone()),
-            ..described(id, instance)
+            ..shown(id, instance, &secret_id)
         };
         match status.instances.iter_mut().find(|known| known.id == *id) {
             Some(place) => *place = fresh,
@@ -115,8 +139,9 @@ pub fn refreshed(seen: &Observed) -> PaiInstanceStatus {
     status
 }
 
-/// One machine in the form of the status. Every text comes from outside, so every text is cut to the schema's bound.
-fn described(id: &str, instance: &Instance) -> InstanceStatus {
+/// One machine, seen under a secret id, in the form of the status. Every text comes from outside, so every text is cut to the schema's
+/// bound.
+pub fn shown(id: &str, instance: &Instance, secret_id: &str) -> InstanceStatus {
     let word = |text: &str| cut_to_bytes(text, 64).to_owned();
     let optional = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(word);
     let addresses = |list: &[String]| list.iter().take(10).map(|address| word(address)).collect();
@@ -135,7 +160,7 @@ fn described(id: &str, instance: &Instance) -> InstanceStatus {
         restrict_state: optional(&instance.restrict_state).filter(|state| state != "NORMAL"),
         domain_name: None,
         adopted_by: None,
-        secret_id: None,
+        secret_id: Some(secret_id.to_owned()),
         terminate_sent_at: None,
     }
 }

@@ -32,6 +32,7 @@ pub struct Metrics {
     creates: Family<ByOutcome, Counter>,
     terminations: Family<ByOutcome, Counter>,
     leading: Gauge,
+    sweeps: Counter,
 }
 
 impl Default for Metrics {
@@ -44,8 +45,10 @@ impl Default for Metrics {
         registry.register("reconcile", "Passes over objects, by what they came to", passes.clone());
         registry.register("create", "CreatePaiInstance calls, by the state of their attempt", creates.clone());
         registry.register("terminate", "TerminateInstances calls, by what they came to", terminations.clone());
+        let sweeps = Counter::default();
         registry.register("leader", "1 while this process leads", leading.clone());
-        Self { registry, passes, creates, terminations, leading }
+        registry.register("cloud_watch_sweeps", "Sweeps of all settled machines that were done", sweeps.clone());
+        Self { registry, passes, creates, terminations, leading, sweeps }
     }
 }
 
@@ -69,6 +72,11 @@ impl Metrics {
     pub fn terminated(&self, result: &Result<Reply<()>, CallError>) {
         let outcome = result.as_ref().err().map_or("accepted", CallError::category);
         self.terminations.get_or_create(&ByOutcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// Counts a sweep of all settled machines.
+    pub fn swept(&self) {
+        self.sweeps.inc();
     }
 
     /// Says whether this process leads.

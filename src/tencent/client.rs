@@ -99,11 +99,30 @@ impl Client {
         Self { transport, endpoints, limits: Arc::new(RateLimits::default()) }
     }
 
-    /// Takes the token for a create that is signed and sent at once, or says when to come back. Ask before
-    /// [`Client::prepare_create`]: a create must not wait between signing and sending.
-    pub fn create_permit(&self, account: &Account, now: Instant) -> Result<(), Duration> {
+    /// Waits for the token of a create that is signed and sent at once, unless that would last longer than `longest`: then says how long.
+    /// Ask before [`Client::prepare_create`]: a create must not wait between signing and sending.
+    pub async fn create_permit(&self, account: &Account, longest: Duration) -> Result<(), Duration> {
         let secret_id = &account.credentials.secret_id;
-        self.limits.try_take(secret_id, &account.region, Action::CreatePaiInstance, now)
+        self.limits.take(secret_id, &account.region, Action::CreatePaiInstance, longest).await
+    }
+
+    /// Whether a read would not have to wait for its turn now.
+    pub fn has_room(&self, account: &Account, action: Action) -> bool {
+        self.limits.has_room(&account.credentials.secret_id, &account.region, action)
+    }
+
+    /// Waits until a read may be made that nobody waits for. It takes the token of that read, which is then made with
+    /// [`Client::describe_instances_now`].
+    pub async fn routine_turn(&self, account: &Account, action: Action) {
+        self.limits.take_behind(&account.credentials.secret_id, &account.region, action).await;
+    }
+
+    /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
+    /// [`Client::describe_instances_now`].
+    pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
+        let secret_id = &account.credentials.secret_id;
+        let turn = self.limits.take(secret_id, &account.region, action, READ_WAIT).await;
+        turn.map_err(|retry_after| CallError::RateLimited { retry_after })
     }
 
     /// Writes and signs a create. Sends nothing.
@@ -143,8 +162,20 @@ impl Client {
         request: &DescribeInstances,
         now: Timestamp,
     ) -> Result<Reply<DescribeInstancesReply>, CallError> {
+        let asked = Instant::now();
+        self.turn(account, Action::DescribeInstances).await?;
+        self.describe_instances_now(account, request, now.checked_add(asked.elapsed()).unwrap_or(now)).await
+    }
+
+    /// The same for a caller who has waited for the turn: [`Client::turn`] or [`Client::routine_turn`].
+    pub async fn describe_instances_now(
+        &self,
+        account: &Account,
+        request: &DescribeInstances,
+        now: Timestamp,
+    ) -> Result<Reply<DescribeInstancesReply>, CallError> {
         let mut reply: Reply<DescribeInstancesReply> =
-            self.read(account, Action::DescribeInstances, request, now).await?;
+            self.send_read(account, Action::DescribeInstances, request, now).await?;
         let messages = reply.value.instances.iter_mut();
         let mut messages = messages.filter_map(|instance| instance.latest_operation_error_msg.as_mut()).peekable();
         if messages.peek().is_some() {
@@ -185,12 +216,18 @@ impl Client {
         now: Timestamp,
     ) -> Result<Reply<T>, CallError> {
         let asked = Instant::now();
-        self.limits
-            .take(&account.credentials.secret_id, &account.region, action, READ_WAIT)
-            .await
-            .map_err(|retry_after| CallError::RateLimited { retry_after })?;
-        let signed_at = now.checked_add(asked.elapsed()).unwrap_or(now);
-        let signed = self.sign(account, action, parameters, 0, signed_at).map_err(|error| not_sent(&error))?;
+        self.turn(account, action).await?;
+        self.send_read(account, action, parameters, now.checked_add(asked.elapsed()).unwrap_or(now)).await
+    }
+
+    async fn send_read<P: Serialize, T: DeserializeOwned>(
+        &self,
+        account: &Account,
+        action: Action,
+        parameters: &P,
+        now: Timestamp,
+    ) -> Result<Reply<T>, CallError> {
+        let signed = self.sign(account, action, parameters, 0, now).map_err(|error| not_sent(&error))?;
         self.call(signed, open).await
     }
 

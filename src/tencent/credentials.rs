@@ -4,6 +4,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::redact::Redactor;
@@ -33,6 +34,16 @@ impl SecretId {
 impl fmt::Display for SecretId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Hash of a key pair and its token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint")
     }
 }
 
@@ -86,6 +97,18 @@ impl Credentials {
         self.redactor().redact(text)
     }
 
+    /// Tells one snapshot from another without holding it: equal only where id, key and token are. Source: SHA-256, each part with its
+    /// length before it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut digest = Sha256::new();
+        let token = self.token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        for part in [self.secret_id.as_str(), self.secret_key.expose_secret(), token] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Fingerprint(digest.finalize().into())
+    }
+
     pub(super) fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
         redactor.add(self.secret_key.expose_secret());
@@ -102,6 +125,9 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Tells accounts apart. Of two Secrets with one id and different keys only one is right, so they share nothing.
+pub type AccountKey = (Fingerprint, Region);
+
 /// Whose call, and where.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -109,6 +135,13 @@ pub struct Account {
     pub credentials: Credentials,
     /// The region that is asked.
     pub region: Region,
+}
+
+impl Account {
+    /// What tells it from others.
+    pub fn key(&self) -> AccountKey {
+        (self.credentials.fingerprint(), self.region.clone())
+    }
 }
 
 fn check(part: &'static str, value: &str, limit: usize) -> Result<(), InvalidCredentials> {

@@ -26,7 +26,7 @@ pub use autoscaling::{
     InternetAccessible, LoginSettings, PaiInstance, SystemDisk,
 };
 pub use client::{Client, PrepareError, Reply, SignedCreate};
-pub use credentials::{Account, Credentials, InvalidCredentials, SecretId};
+pub use credentials::{Account, AccountKey, Credentials, Fingerprint, InvalidCredentials, SecretId};
 pub use cvm::{
     DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag, VirtualPrivateCloud,
 };

@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_HALVINGS: u32 = 3;
 /// After this long without another refusal the rate doubles again.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// How long routine work lets others go first. Source: our choice: short against the interval of a sweep.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
 const SPREAD: Duration = Duration::from_mins(1);
 /// A key that was not used for this long is forgotten; by then a throttled one has recovered.
@@ -66,6 +68,29 @@ impl RateLimits {
             sleep_until(due).await;
         }
         Ok(())
+    }
+
+    /// Takes a token that nobody else waits for: routine work goes behind all who call [`RateLimits::take`], but not for longer than
+    /// [`PATIENCE`], after which it stands in line as they do.
+    pub async fn take_behind(&self, secret_id: &SecretId, region: &Region, action: Action) {
+        let begun = Instant::now();
+        loop {
+            let now = Instant::now();
+            let patient = now.duration_since(begun) < PATIENCE;
+            let due = self.with(secret_id, region, action, now, |bucket| {
+                if patient { bucket.free(now) } else { bucket.reserve(now, Duration::MAX) }
+            });
+            match due {
+                Ok(due) => return sleep_until(due).await,
+                Err(wait) => sleep_until(now + wait).await,
+            }
+        }
+    }
+
+    /// Whether a call would not have to wait for its turn now.
+    pub fn has_room(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
+        let now = Instant::now();
+        self.with(secret_id, region, action, now, |bucket| bucket.due <= now + TOLERANCE)
     }
 
     /// The cloud answered `RequestLimitExceeded*`: pause for a second, then go on at half the rate, recovering step by
@@ -131,6 +156,15 @@ impl Bucket {
         }
         self.due = due + self.interval(now);
         Ok(due)
+    }
+
+    /// The token that is due now, or how long until one may be: nobody reserved it then.
+    fn free(&mut self, now: Instant) -> Result<Instant, Duration> {
+        if now + TOLERANCE < self.due {
+            return Err(self.due - now);
+        }
+        self.due = self.due.max(now) + self.interval(now);
+        Ok(now)
     }
 
     fn throttled(&mut self, now: Instant) {
@@ -240,6 +274,40 @@ mod tests {
         assert!(start.elapsed() > Duration::ZERO);
         limits.throttled(&id, &region, ACTION, Instant::now());
         assert!(limits.take(&id, &region, ACTION, longest).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn routine_work_goes_behind_others_and_is_not_starved() {
+        let limits = std::sync::Arc::new(RateLimits::default());
+        let (_, id, region) = keys();
+        let interval = Duration::from_millis(60);
+        let served = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for nth in 0..40 {
+            let (limits, id, region, served) = (limits.clone(), id.clone(), region.clone(), served.clone());
+            tasks.spawn(async move {
+                limits.take_behind(&id, &region, ACTION).await;
+                served.lock().unwrap().push((Instant::now(), format!("routine {nth}")));
+            });
+        }
+        tokio::time::sleep(interval).await;
+        // One who comes amid a flood of routine work waits for one token at most, not for the flood.
+        let asked = Instant::now();
+        limits.take(&id, &region, ACTION, Duration::from_secs(5)).await.unwrap();
+        assert!(asked.elapsed() <= interval, "{:?}", asked.elapsed());
+        while tasks.join_next().await.is_some() {}
+        let times: Vec<Instant> = served.lock().unwrap().iter().map(|(at, _)| *at).collect();
+        assert_eq!(times.len(), 40);
+        assert!(most_in_one_second(&times) <= 20);
+        // And routine work gets its turn while others never cease to call.
+        let (flood, key, place) = (limits.clone(), id.clone(), region.clone());
+        let flood = tokio::spawn(async move {
+            while flood.take(&key, &place, ACTION, Duration::from_secs(5)).await.is_ok() {}
+        });
+        let asked = Instant::now();
+        limits.take_behind(&id, &region, ACTION).await;
+        assert!(asked.elapsed() <= PATIENCE + 2 * interval, "{:?}", asked.elapsed());
+        flood.abort();
     }
 
     #[tokio::test(start_paused = true)]

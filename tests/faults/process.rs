@@ -10,11 +10,14 @@ use futures::future::{BoxFuture, pending};
 use kube::Client;
 use kube_apiserver_model::{Reply, Verb};
 use pai_operator::clock::Clock;
+use pai_operator::controller::cloud_watch::CloudWatch;
 use pai_operator::controller::credentials::CredentialsReader;
 use pai_operator::controller::events::EventPublisher;
 use pai_operator::controller::lookup::SharedListings;
 use pai_operator::controller::memory::Memory;
 use pai_operator::controller::objects::Objects;
+use pai_operator::controller::queue::Queue;
+use pai_operator::controller::turns::Turns;
 use pai_operator::controller::{self, Context};
 use pai_operator::leader::Leadership;
 use pai_operator::telemetry::metrics::Metrics;
@@ -96,6 +99,9 @@ impl Process {
             credentials: CredentialsReader::default(),
             listings: SharedListings::default(),
             objects: Objects::default(),
+            queue: Queue::default(),
+            turns: Turns::default(),
+            cloud_watch: CloudWatch::default(),
             settle_window: options.settle_window,
             leadership: Leadership::new(expires),
             events: EventPublisher::new(api.clone(), clock.clone(), name.to_owned()),

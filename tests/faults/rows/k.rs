@@ -230,18 +230,19 @@ fn k04_storms_of_conflicts() {
 /// Somebody writes the object all the time, so that every compare-and-swap may fail.
 fn conflicts_of_a_person() {
     run(1, |world| async move {
-        let play = Play::new(&world, "somebody writes every 50 ms");
+        let play = Play::new(&world, "somebody writes every 5 ms");
         let other = Arc::clone(&world);
         tokio::spawn(async move {
-            for n in 0..1200 {
+            for n in 0..12_000 {
                 if other.get("web").is_some() {
                     other.annotate("web", "noise", &n.to_string().into());
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
         play.create(&plain()).await;
-        play.expect("conflicts", world.state().seen.conflicts > 0, true);
+        let conflicts = world.state().seen.conflicts;
+        play.expect("conflicts", conflicts > 0, true);
         play.expect("calls", play.called(CREATE), 1);
         play.pass(Duration::from_mins(2)).await;
         play.hold(Spare::default()).await;

@@ -1,0 +1,352 @@
+//! The book: which machines are followed, in which account, what is known of each, and who is to be woken. Data only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Look;
+use super::batch::{Looks, age};
+use crate::api::{PaiInstance, PaiInstanceStatus, Reason};
+use crate::controller::problem::Problem;
+use crate::controller::queue::Key;
+use crate::controller::record::shown;
+use crate::controller::resident::{digest, is_at_rest, is_on_its_way};
+use crate::tencent::cvm::MAX_PAGE;
+use crate::tencent::{Account, AccountKey};
+
+/// What stands for a machine that no complete listing shows.
+const ABSENT: u64 = 0;
+
+/// What stands for one about which the cloud refuses to tell.
+const UNSEEN: u64 = 1;
+
+/// Whose account an object's machines are in, as the object says it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// Namespace of object and Secret.
+    pub namespace: Box<str>,
+    /// Name of the Secret.
+    pub secret: Box<str>,
+    /// `spec.region`.
+    pub region: Box<str>,
+}
+
+/// How often a machine is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Every few seconds: it is on its way to somewhere.
+    Fresh,
+    /// Once a sweep.
+    Settled,
+}
+
+/// All that is followed.
+#[derive(Debug, Default)]
+pub struct Book {
+    objects: HashMap<Key, Followed>,
+    references: BTreeMap<Arc<Reference>, Members>,
+    /// Looks of the last seconds, of machines that changed or are on their way.
+    looks: BTreeMap<String, (AccountKey, Look)>,
+    /// References that cannot be looked at, since when, and whether their objects were told.
+    troubles: BTreeMap<Arc<Reference>, Trouble>,
+    /// Whether the first listing of the objects is in.
+    pub listed: bool,
+}
+
+/// The objects of one reference.
+#[derive(Debug, Default)]
+struct Members {
+    fresh: BTreeSet<Key>,
+    settled: BTreeSet<Key>,
+    /// Those that the sweep under way has not asked about yet.
+    left: VecDeque<Key>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    reference: Arc<Reference>,
+    pace: Pace,
+    machines: Vec<Machine>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    id: Box<str>,
+    /// Digest of what the object was last woken for, or of its status.
+    known: u64,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    reason: Reason,
+    /// The account that the cloud refused; none if it did not come so far.
+    under: Option<AccountKey>,
+    told: bool,
+}
+
+/// What is asked in one call: the machines of some objects.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The objects.
+    pub keys: Vec<Key>,
+    /// Their machines, at most a page.
+    pub ids: Vec<String>,
+}
+
+impl Book {
+    /// Takes an object as the watch shows it.
+    pub fn follow(&mut self, key: &Key, object: &PaiInstance) {
+        let Some(status) = object.status.as_ref().filter(|status| !status.instance_ids.is_empty()) else {
+            return self.forget(key);
+        };
+        let before = self.objects.remove(key);
+        let reference = self.reference_of(key, object);
+        let pace = if is_on_its_way(status) { Pace::Fresh } else { Pace::Settled };
+        if let Some(old) = before.as_ref().filter(|before| before.reference != reference) {
+            self.leave(&Arc::clone(&old.reference), key);
+        }
+        let members = self.references.entry(Arc::clone(&reference)).or_default();
+        let (to, from) = match pace {
+            Pace::Fresh => (&mut members.fresh, &mut members.settled),
+            Pace::Settled => (&mut members.settled, &mut members.fresh),
+        };
+        from.remove(key);
+        if to.insert(key.clone()) && before.is_none() && pace == Pace::Settled {
+            members.left.push_back(key.clone());
+        }
+        let machines = machines(status, before.as_ref(), is_at_rest(object));
+        self.objects.insert(key.clone(), Followed { reference, pace, machines });
+    }
+
+    /// The reference of an object, in the one place where it is kept.
+    fn reference_of(&self, key: &Key, object: &PaiInstance) -> Arc<Reference> {
+        let reference = Reference {
+            namespace: key.namespace.as_ref().into(),
+            secret: object.spec.credentials_ref.name.as_str().into(),
+            region: object.spec.region.as_str().into(),
+        };
+        match self.references.get_key_value(&reference) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::new(reference),
+        }
+    }
+
+    /// Follows an object no longer.
+    pub fn forget(&mut self, key: &Key) {
+        let Some(followed) = self.objects.remove(key) else { return };
+        self.leave(&followed.reference, key);
+        for machine in &followed.machines {
+            self.looks.remove(&*machine.id);
+        }
+    }
+
+    fn leave(&mut self, reference: &Arc<Reference>, key: &Key) {
+        if let Some(members) = self.references.get_mut(reference) {
+            members.fresh.remove(key);
+            members.settled.remove(key);
+            if members.fresh.is_empty() && members.settled.is_empty() {
+                self.references.remove(reference);
+                self.troubles.remove(reference);
+            }
+        }
+    }
+
+    /// The references that have machines of a pace.
+    pub fn references(&self, pace: Pace) -> Vec<Arc<Reference>> {
+        let has = |members: &Members| match pace {
+            Pace::Fresh => !members.fresh.is_empty(),
+            Pace::Settled => !members.settled.is_empty(),
+        };
+        self.references.iter().filter(|(_, members)| has(members)).map(|(reference, _)| Arc::clone(reference)).collect()
+    }
+
+    /// Begins a sweep of the settled machines: all of them are to be asked about.
+    pub fn begin_sweep(&mut self) {
+        for members in self.references.values_mut() {
+            members.left = members.settled.iter().cloned().collect();
+        }
+    }
+
+    /// Whether a full batch is left for the sweep under way, or, once the objects are listed, any.
+    pub fn has_batch(&self, references: &[Arc<Reference>]) -> bool {
+        let members = references.iter().filter_map(|reference| self.references.get(reference));
+        let left: usize = members.map(|members| members.left.len()).sum();
+        left >= MAX_PAGE || (self.listed && left > 0)
+    }
+
+    /// The next batch of the sweep under way.
+    pub fn next_batch(&mut self, references: &[Arc<Reference>]) -> Batch {
+        let mut batch = Batch::default();
+        for reference in references {
+            let Some(members) = self.references.get_mut(reference) else { continue };
+            while let Some(key) = members.left.pop_front() {
+                let Some(followed) = self.objects.get(&key) else { continue };
+                let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
+                if batch.ids.len() + ids.len() > MAX_PAGE {
+                    members.left.push_front(key);
+                    return batch;
+                }
+                batch.ids.extend(ids);
+                batch.keys.push(key);
+            }
+        }
+        batch
+    }
+
+    /// The machines that are on their way, in batches.
+    pub fn fresh_batches(&self, references: &[Arc<Reference>]) -> Vec<Batch> {
+        let mut batches = vec![Batch::default()];
+        for key in references.iter().filter_map(|reference| self.references.get(reference)).flat_map(|one| &one.fresh) {
+            let Some(followed) = self.objects.get(key) else { continue };
+            let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
+            if batches.last().is_none_or(|batch| batch.ids.len() + ids.len() > MAX_PAGE) {
+                batches.push(Batch::default());
+            }
+            if let Some(batch) = batches.last_mut() {
+                batch.ids.extend(ids);
+                batch.keys.push(key.clone());
+            }
+        }
+        batches.retain(|batch| !batch.ids.is_empty());
+        batches
+    }
+
+    /// Takes what a batch showed. Returns the objects to which it is news.
+    pub fn take(&mut self, account: &Account, batch: &Batch, looks: &Looks) -> Vec<Key> {
+        self.looks.retain(|_, (_, look)| age(look) <= 4 * super::RECENT);
+        let some_were_seen = looks.values().any(Result::is_ok);
+        batch.keys.iter().filter(|key| self.compare(account, key, looks, some_were_seen)).cloned().collect()
+    }
+
+    /// Compares one object's machines with what was seen of them, and keeps what its pass will want.
+    fn compare(&mut self, account: &Account, key: &Key, looks: &Looks, some_were_seen: bool) -> bool {
+        let Some(followed) = self.objects.get_mut(key) else { return false };
+        let mut is_news = false;
+        for machine in &mut followed.machines {
+            let seen = match looks.get(&*machine.id) {
+                Some(Ok(look)) => {
+                    let seen = digest_of(account, &machine.id, look);
+                    if seen != machine.known || followed.pace == Pace::Fresh {
+                        self.looks.insert(machine.id.to_string(), (account.key(), look.clone()));
+                    }
+                    seen
+                }
+                // It alone was refused: its own pass finds out why.
+                Some(Err(_)) if some_were_seen => UNSEEN,
+                _ => continue,
+            };
+            is_news |= seen != machine.known;
+            machine.known = seen;
+        }
+        is_news
+    }
+
+    /// Takes what an object's own pass saw: no news to it.
+    pub fn note_all(&mut self, account: &Account, key: &Key, looks: &BTreeMap<String, Look>) {
+        let Some(followed) = self.objects.get_mut(key) else { return };
+        for machine in &mut followed.machines {
+            if let Some(look) = looks.get(&*machine.id) {
+                machine.known = digest_of(account, &machine.id, look);
+            }
+        }
+    }
+
+    /// Looks at all these ids under these credentials that are young enough.
+    pub fn recent(&self, account: &AccountKey, ids: &[String], most: Duration) -> Option<BTreeMap<String, Look>> {
+        let young = |id: &String| {
+            let (under, look) = self.looks.get(id)?;
+            (under == account && age(look) <= most).then(|| (id.clone(), look.clone()))
+        };
+        ids.iter().map(young).collect()
+    }
+
+    /// Notes that a reference cannot be looked at, with the account under which that was found if it came so far. Returns whom to tell:
+    /// everybody once, at once if a person must act, else when it has lasted for `patience`.
+    pub fn trouble(
+        &mut self,
+        reference: &Reference,
+        problem: &Problem,
+        under: Option<AccountKey>,
+        patience: Duration,
+    ) -> Vec<Key> {
+        let Some((reference, members)) = self.references.get_key_value(reference) else { return Vec::new() };
+        let now = Instant::now();
+        let fresh = || Trouble { since: now, reason: problem.reason, under: None, told: false };
+        let trouble = self.troubles.entry(Arc::clone(reference)).or_insert_with(fresh);
+        if trouble.reason.needs_a_person() != problem.reason.needs_a_person() {
+            trouble.told = false;
+        }
+        (trouble.reason, trouble.under) = (problem.reason, under);
+        if trouble.told || !(problem.reason.needs_a_person() || now.duration_since(trouble.since) >= patience) {
+            return Vec::new();
+        }
+        trouble.told = true;
+        members.all()
+    }
+
+    /// The same for the reference of an object whose pass found that there is no account.
+    pub fn trouble_of(&mut self, key: &Key, problem: &Problem) -> Vec<Key> {
+        let Some(reference) = self.objects.get(key).map(|followed| Arc::clone(&followed.reference)) else {
+            return Vec::new();
+        };
+        self.trouble(&reference, problem, None, Duration::MAX)
+    }
+
+    /// Notes that a reference can be looked at again. Returns whom to tell: those who were told of the trouble.
+    pub fn well(&mut self, reference: &Reference) -> Vec<Key> {
+        match self.troubles.remove(reference) {
+            Some(trouble) if trouble.told => self.references.get(reference).map(Members::all).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The references whose credentials are of no use until a person acts.
+    pub fn without_credentials(&self) -> Vec<Arc<Reference>> {
+        let stuck = self.troubles.iter().filter(|(_, trouble)| trouble.reason.needs_a_person());
+        stuck.map(|(reference, _)| Arc::clone(reference)).collect()
+    }
+
+    /// Whether one of these references is among them.
+    pub fn are_stuck(&self, references: &[Arc<Reference>]) -> bool {
+        let troubles = references.iter().filter_map(|reference| self.troubles.get(reference));
+        troubles.into_iter().any(|trouble| trouble.reason.needs_a_person())
+    }
+
+    /// Notes which account a reference leads to now. Returns whom to tell if that is not the one that was of no use.
+    pub fn leads_to(&mut self, reference: &Reference, account: &AccountKey) -> Vec<Key> {
+        match self.troubles.get(reference) {
+            Some(trouble) if trouble.under.as_ref() != Some(account) => self.well(reference),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many objects are followed.
+    pub fn count(&self) -> usize {
+        self.objects.len()
+    }
+}
+
+impl Members {
+    fn all(&self) -> Vec<Key> {
+        self.settled.iter().chain(&self.fresh).cloned().collect()
+    }
+}
+
+/// The machines of a status, each with what is known of it: what was seen last, or for an object at rest what its status tells, since a
+/// status that says something else was written by somebody else and is compared again.
+fn machines(status: &PaiInstanceStatus, before: Option<&Followed>, at_rest: bool) -> Vec<Machine> {
+    let known = |id: &str| {
+        let seen = before.iter().flat_map(|before| &before.machines).find(|machine| *machine.id == *id);
+        let told = || status.instances.iter().find(|known| known.id == id).map_or(ABSENT, digest);
+        seen.filter(|_| !at_rest).map_or_else(told, |machine| machine.known)
+    };
+    status.instance_ids.iter().map(|id| Machine { known: known(id), id: id.as_str().into() }).collect()
+}
+
+fn digest_of(account: &Account, id: &str, look: &Look) -> u64 {
+    let secret_id = account.credentials.secret_id.as_str();
+    look.instance.as_ref().map_or(ABSENT, |instance| digest(&shown(id, instance, secret_id)))
+}

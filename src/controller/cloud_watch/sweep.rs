@@ -1,0 +1,251 @@
+//! Sweeps: asks about all followed machines and wakes the objects to which the answer is news. Accounts do not wait for each other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, warn};
+
+use super::batch::describe;
+use super::book::{Batch, Pace, Reference};
+use crate::api::Reason;
+use crate::controller::Context;
+use crate::controller::following::FRESH;
+use crate::controller::problem::Problem;
+use crate::controller::queue::{Key, Lane};
+use crate::tencent::{Account, AccountKey, Action, Region};
+
+/// How soon a batch that failed is asked again. Source: our choice.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// How long an account may fail for a reason that passes before its objects are told: that is a status write for each, and one more when
+/// it is over. Source: our choice: as long as a sweep's interval.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How often credentials that cannot be used are looked at again. Source: our choice: what the conditions promise.
+const CREDENTIALS_AGAIN: Duration = Duration::from_mins(1);
+
+/// Longest round of fresh machines of one account. Source: our choice; a slow account loses its own rounds, not those of others.
+const LONGEST_ROUND: Duration = Duration::from_mins(1);
+
+/// Secrets that are read at a time. Source: our choice.
+const READS: usize = 8;
+
+/// Accounts with the references that lead to them.
+type Groups = BTreeMap<AccountKey, (Account, Vec<Arc<Reference>>)>;
+
+/// Sweeps for ever: fresh machines every few seconds, settled ones at the sweep interval.
+pub async fn run(context: &Arc<Context>) {
+    tokio::join!(settled(context), fresh(context), troubled(context));
+}
+
+/// The first sweep begins while the objects are still being listed, with what is there.
+async fn settled(context: &Arc<Context>) {
+    loop {
+        let begun = Instant::now();
+        sweep(context).await;
+        debug!(seconds = begun.elapsed().as_secs_f64(), "swept");
+        context.metrics.swept();
+        sleep_until(begun + context.clock.jittered(context.sweep_interval)).await;
+        context.cloud_watch.book().begin_sweep();
+    }
+}
+
+async fn sweep(context: &Arc<Context>) {
+    let mut changes = context.cloud_watch.changed.subscribe();
+    let mut begun = BTreeSet::new();
+    let mut accounts = JoinSet::new();
+    loop {
+        let listed = context.cloud_watch.book().listed;
+        let mut new = context.cloud_watch.book().references(Pace::Settled);
+        new.retain(|reference| begun.insert(Arc::clone(reference)));
+        for (account, references) in groups(context, new).await.into_values() {
+            let (context, changes) = (Arc::clone(context), changes.clone());
+            let longest = context.sweep_interval;
+            accounts.spawn(async move { timeout(longest, sweep_one(context, account, references, changes)).await });
+        }
+        if listed {
+            break;
+        }
+        if changes.changed().await.is_err() {
+            break;
+        }
+    }
+    while let Some(account) = accounts.join_next().await {
+        if !matches!(account, Ok(Ok(()))) {
+            warn!(?account, "the sweep of an account did not come to its end");
+        }
+    }
+}
+
+/// Asks about everything that is left of one account. Batches that fail are asked again until the sweep's time is over.
+async fn sweep_one(
+    context: Arc<Context>,
+    account: Account,
+    references: Vec<Arc<Reference>>,
+    mut changes: watch::Receiver<()>,
+) {
+    let references = Arc::new(references);
+    let mut calls = JoinSet::new();
+    while wait_for_batch(&context, &references, &mut changes).await {
+        context.cloud.routine_turn(&account, Action::DescribeInstances).await;
+        let batch = context.cloud_watch.book().next_batch(&references);
+        calls.spawn(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch));
+    }
+    let mut failed: Vec<Batch> = calls.join_all().await.into_iter().flatten().collect();
+    // Credentials of no use are looked at elsewhere, and asked with again in the next sweep.
+    while !failed.is_empty() && !context.cloud_watch.book().are_stuck(&references) {
+        sleep(context.clock.jittered(AGAIN)).await;
+        for batch in std::mem::take(&mut failed) {
+            context.cloud.routine_turn(&account, Action::DescribeInstances).await;
+            failed.extend(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch).await);
+        }
+    }
+}
+
+/// Whether a batch is left. While the objects are being listed, waits until there is a full one.
+async fn wait_for_batch(
+    context: &Context,
+    references: &[Arc<Reference>],
+    changes: &mut watch::Receiver<()>,
+) -> bool {
+    loop {
+        {
+            let book = context.cloud_watch.book();
+            if book.has_batch(references) {
+                return true;
+            }
+            if book.listed {
+                return false;
+            }
+        }
+        if changes.changed().await.is_err() {
+            return false;
+        }
+    }
+}
+
+/// Looks at fresh machines every few seconds. An account whose round is not done loses a round.
+async fn fresh(context: &Arc<Context>) {
+    let mut rounds = JoinSet::new();
+    let mut busy: HashMap<tokio::task::Id, AccountKey> = HashMap::new();
+    loop {
+        sleep(FRESH).await;
+        while let Some(ended) = rounds.try_join_next_with_id() {
+            let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+            busy.remove(&id);
+        }
+        let references = context.cloud_watch.book().references(Pace::Fresh);
+        for (key, (account, references)) in groups(context, references).await {
+            if busy.values().any(|other| *other == key) {
+                continue;
+            }
+            let round = round(Arc::clone(context), account, references);
+            let task = rounds.spawn(async move {
+                if timeout(LONGEST_ROUND, round).await.is_err() {
+                    warn!("a look at fresh machines took too long");
+                }
+            });
+            busy.insert(task.id(), key);
+        }
+    }
+}
+
+async fn round(context: Arc<Context>, account: Account, references: Vec<Arc<Reference>>) {
+    let batches = context.cloud_watch.book().fresh_batches(&references);
+    let references = Arc::new(references);
+    let mut calls = JoinSet::new();
+    for batch in batches {
+        context.cloud.routine_turn(&account, Action::DescribeInstances).await;
+        calls.spawn(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch));
+    }
+    calls.join_all().await;
+}
+
+/// Looks once a minute whether credentials that were of no use are good again.
+async fn troubled(context: &Arc<Context>) {
+    loop {
+        sleep(context.clock.jittered(CREDENTIALS_AGAIN)).await;
+        let references = context.cloud_watch.book().without_credentials();
+        for (account, (_, references)) in groups(context, references).await {
+            for reference in references {
+                let cured = context.cloud_watch.book().leads_to(&reference, &account);
+                wake(context, &cured);
+            }
+        }
+    }
+}
+
+/// Makes one call, wakes the objects to which it is news, and returns the batch if the whole of it failed.
+async fn ask(
+    context: Arc<Context>,
+    account: Account,
+    references: Arc<Vec<Arc<Reference>>>,
+    batch: Batch,
+) -> Option<Batch> {
+    let looks = describe(&context, &account, batch.ids.clone()).await;
+    let news = context.cloud_watch.book().take(&account, &batch, &looks);
+    wake(&context, &news);
+    let problem = looks.values().next().and_then(|look| look.as_ref().err());
+    let failed = problem.filter(|_| looks.values().all(Result::is_err));
+    for reference in references.iter() {
+        let told = match failed {
+            None => context.cloud_watch.book().well(reference),
+            Some(problem) => {
+                context.cloud_watch.book().trouble(reference, problem, Some(account.key()), PATIENCE)
+            }
+        };
+        wake(&context, &told);
+    }
+    failed.is_some().then_some(batch)
+}
+
+fn wake(context: &Context, keys: &[Key]) {
+    for key in keys {
+        context.queue.push(key, Lane::Urgent);
+    }
+}
+
+/// The accounts to which the references lead. Objects whose credentials are of no use are told.
+async fn groups(context: &Context, references: Vec<Arc<Reference>>) -> Groups {
+    let reads = references.into_iter().map(|reference| async move {
+        let account = account_of(context, &reference).await;
+        (reference, account)
+    });
+    let mut reads = stream::iter(reads).buffered(READS);
+    let mut groups = Groups::new();
+    while let Some((reference, account)) = reads.next().await {
+        match account {
+            Some(Ok(account)) => {
+                groups.entry(account.key()).or_insert_with(|| (account, Vec::new())).1.push(reference);
+            }
+            Some(Err(problem)) => {
+                let told = context.cloud_watch.book().trouble(&reference, &problem, None, PATIENCE);
+                wake(context, &told);
+            }
+            None => {}
+        }
+    }
+    groups
+}
+
+/// The account of a reference, or why there is none; nothing if the API server does not say.
+async fn account_of(context: &Context, reference: &Reference) -> Option<Result<Account, Problem>> {
+    let now = context.clock.monotonic();
+    let read = context.credentials.read(&context.api, now, &reference.namespace, &reference.secret, false).await;
+    let found = match read {
+        Ok(Ok(found)) => found,
+        Ok(Err(problem)) => return Some(Err(problem)),
+        Err(error) => {
+            debug!(%error, "a Secret cannot be read now");
+            return None;
+        }
+    };
+    let region = Region::parse(&reference.region).map_err(|error| Problem::new(Reason::InvalidSpec, error.to_string()));
+    Some(region.map(|region| Account { credentials: found.credentials, region }))
+}

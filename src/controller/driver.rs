@@ -1,0 +1,208 @@
+//! The driver: turns what the watches show into passes, a bounded number at a time, and lets those under way end when it is stopped.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::ready;
+use futures::stream::{BoxStream, SelectAll, select_all};
+use futures::{FutureExt, StreamExt};
+use kube::runtime::watcher::{DefaultBackoff, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info_span, warn};
+
+use super::pass::{Next, pass};
+use super::queue::{Key, Lane};
+use super::{Context, Pass, Settings, problem};
+use crate::api::PaiInstance;
+
+/// What the watches show, each with the number of its watch.
+type Events = SelectAll<BoxStream<'static, (usize, Result<Event<PaiInstance>, watcher::Error>)>>;
+
+/// A pass that ended.
+type Ended = (Key, Result<Next, Pass>);
+
+/// Runs until `stop`; then lets the passes under way end.
+///
+/// `watch` is the client for watches: its reads may take as long as a watch does. `ready` is told once the first listing is in.
+pub async fn run(
+    context: Arc<Context>,
+    watch: &Client,
+    settings: &Settings,
+    ready: CancellationToken,
+    stop: CancellationToken,
+) {
+    let apis: Vec<Api<PaiInstance>> = if settings.namespaces.is_empty() {
+        vec![Api::all(watch.clone())]
+    } else {
+        settings.namespaces.iter().map(|namespace| Api::namespaced(watch.clone(), namespace)).collect()
+    };
+    let mut driver = Driver {
+        unlisted: (0..apis.len()).collect(),
+        listing: HashSet::new(),
+        passes: JoinSet::new(),
+        most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
+        context: Arc::clone(&context),
+        ready,
+    };
+    tokio::select! {
+        biased;
+        () = driver.run(events(apis), &stop) => {}
+        () = context.cloud_watch.run(&context) => {}
+    }
+}
+
+/// The beginning of a listing is left out: it is no success, and would end the back-off of a listing that fails time and again.
+fn events(apis: Vec<Api<PaiInstance>>) -> Events {
+    let watches = apis.into_iter().enumerate().map(|(watch, api)| {
+        let events = watcher(api, watcher::Config::default());
+        let events = events.filter(|event| ready(!matches!(event, Ok(Event::Init)))).backoff(DefaultBackoff::default());
+        events.map(move |event| (watch, event)).boxed()
+    });
+    select_all(watches)
+}
+
+struct Driver {
+    context: Arc<Context>,
+    /// Watches whose first listing is not in yet.
+    unlisted: HashSet<usize>,
+    /// Watches that are listing.
+    listing: HashSet<usize>,
+    passes: JoinSet<Ended>,
+    most_passes: usize,
+    ready: CancellationToken,
+}
+
+impl Driver {
+    async fn run(&mut self, mut events: Events, stop: &CancellationToken) {
+        let context = Arc::clone(&self.context);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = self.passes.join_next() => self.end(ended.ok()),
+                event = events.next() => match event {
+                    Some((watch, Ok(event))) => self.take(watch, event),
+                    Some((watch, Err(error))) => {
+                        self.listing.remove(&watch);
+                        warn!(%error, "the PaiInstances cannot be watched now: trying again");
+                    }
+                    None => break,
+                },
+                key = context.queue.next(), if self.passes.len() < self.most_passes => {
+                    self.passes.spawn(one_pass(Arc::clone(&context), key));
+                }
+            }
+        }
+        while let Some(ended) = self.passes.join_next().await {
+            self.end(ended.ok());
+        }
+    }
+
+    /// Takes an event of a watch.
+    fn take(&mut self, watch: usize, event: Event<PaiInstance>) {
+        match event {
+            Event::Init => {}
+            // What a listing shows is only looked at again; what comes after it is new to the cluster.
+            Event::InitApply(object) => {
+                self.list(watch);
+                self.note(watch, &object, Lane::Routine);
+            }
+            Event::Apply(object) => self.note(watch, &object, Lane::Urgent),
+            Event::Delete(object) => self.forget(&Key::of(&object)),
+            Event::InitDone => {
+                self.list(watch);
+                self.listing.remove(&watch);
+                for key in self.context.objects.end_listing(watch) {
+                    self.forget(&key);
+                }
+                if self.unlisted.remove(&watch) && self.unlisted.is_empty() {
+                    self.context.cloud_watch.listed();
+                    self.ready.cancel();
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, watch: usize) {
+        if self.listing.insert(watch) {
+            self.context.objects.begin_listing(watch);
+        }
+    }
+
+    fn note(&self, watch: usize, object: &PaiInstance, lane: Lane) {
+        let key = Key::of(object);
+        let news = self.context.objects.note(watch, &key, object);
+        if let Some(uid) = news.replaced {
+            self.context.memory.forget(&uid);
+        }
+        self.context.cloud_watch.follow(&key, object);
+        if news.needs_pass {
+            self.context.queue.push(&key, lane);
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        if let Some(uid) = self.context.objects.forget(key) {
+            self.context.memory.forget(&uid);
+        }
+        self.context.cloud_watch.forget(key);
+    }
+
+    /// Takes the end of a pass: says when the object gets the next one.
+    fn end(&self, ended: Option<Ended>) {
+        let Some((key, result)) = ended else { return };
+        let queue = &self.context.queue;
+        let (delay, lane) = match &result {
+            Ok(Next::After(delay)) if *delay <= Duration::from_secs(1) => (Some(*delay), Lane::Urgent),
+            Ok(next) => (next.delay(), Lane::Routine),
+            // Somebody else wrote: look again at once.
+            Err(error) if error.category() == "conflict" => (Some(Duration::from_millis(100)), Lane::Urgent),
+            Err(error) => (Some(self.back_off(&key, error)), Lane::Routine),
+        };
+        if !matches!(result, Ok(Next::Called)) {
+            self.context.turns.leave(&key, queue);
+        }
+        if result.is_ok() {
+            self.context.objects.with_uid(&key, |uid| self.context.memory.update(uid, |known| known.failed_passes = 0));
+        }
+        if let Some(delay) = delay {
+            queue.push_after(&key, delay, lane);
+        }
+        queue.done(&key);
+        self.context.metrics.passed(result.as_ref().err().map_or("ok", Pass::category));
+    }
+
+    /// How long a failed pass is put off: longer each time.
+    fn back_off(&self, key: &Key, error: &Pass) -> Duration {
+        let mut failures = 1;
+        self.context.objects.with_uid(key, |uid| {
+            self.context.memory.update(uid, |known| {
+                known.failed_passes = known.failed_passes.saturating_add(1);
+                failures = known.failed_passes;
+            });
+        });
+        let delay = self.context.clock.jittered(problem::Retry::Soon.create_delay(failures));
+        warn!(object = %key, category = error.category(), %error, ?delay, "the pass failed and is repeated");
+        delay
+    }
+}
+
+/// One pass over one object. A panic costs it that pass.
+async fn one_pass(context: Arc<Context>, key: Key) -> Ended {
+    let span = info_span!("pass", namespace = %key.namespace, name = %key.name);
+    let result = async {
+        let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
+        AssertUnwindSafe(pass(&context, &api, &key)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))
+    }
+    .instrument(span)
+    .await;
+    if let Err(error) = &result {
+        debug!(%error, "a pass ended with an error");
+    }
+    (key, result)
+}

@@ -1,0 +1,152 @@
+//! Turns: how many creates of one account are on their way at a time. The others wait in the order in which they came, without a pass, a
+//! look or a token.
+//!
+//! Without this a thousand new objects would each ask again and again whether the next of twenty creates a second is theirs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::queue::{Key, Lane, Queue};
+use crate::tencent::{Account, Region, SecretId};
+
+/// Creates of one account on their way between look and send. Source: our choice: a quarter of a second of look and intent at 20 a second
+/// takes five, and the rest keeps the next send waiting for nothing but its token.
+const PLACES: usize = 8;
+
+/// The turns of all accounts, counted as the cloud counts: by secret id and region.
+#[derive(Debug, Default)]
+pub struct Turns {
+    state: Mutex<State>,
+}
+
+type Counter = (SecretId, Region);
+
+#[derive(Debug, Default)]
+struct State {
+    lines: BTreeMap<Counter, Line>,
+    /// Where each object stands.
+    of: BTreeMap<Key, Counter>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    inside: BTreeSet<Key>,
+    waiting: VecDeque<Key>,
+}
+
+impl Turns {
+    /// Whether it is this object's turn. If not, it waits and gets a pass when it is.
+    pub fn enter(&self, account: &Account, key: &Key, queue: &Queue) -> bool {
+        let counter = (account.credentials.secret_id.clone(), account.region.clone());
+        let mut state = self.locked();
+        let known = state.of.get(key).map(|other| *other == counter);
+        if known == Some(false) {
+            // Its credentials changed: it stands in another line from now on.
+            call(state.take_out(key), queue);
+        }
+        let line = state.lines.entry(counter.clone()).or_default();
+        if line.inside.contains(key) {
+            return true;
+        }
+        let mine = line.waiting.is_empty() && line.inside.len() < PLACES;
+        if mine {
+            line.inside.insert(key.clone());
+        } else if known != Some(true) {
+            line.waiting.push_back(key.clone());
+        }
+        state.of.insert(key.clone(), counter);
+        mine
+    }
+
+    /// Gives the object's place to the next. Whoever has no place and does not wait loses nothing.
+    pub fn leave(&self, key: &Key, queue: &Queue) {
+        call(self.locked().take_out(key), queue);
+    }
+
+    /// How many objects wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.locked().lines.values().map(|line| line.waiting.len()).sum()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn call(keys: Vec<Key>, queue: &Queue) {
+    for key in keys {
+        queue.push(&key, Lane::Urgent);
+    }
+}
+
+impl State {
+    /// Takes an object out of its line. Returns whose turn it is now.
+    fn take_out(&mut self, key: &Key) -> Vec<Key> {
+        let Some(counter) = self.of.remove(key) else { return Vec::new() };
+        let Some(line) = self.lines.get_mut(&counter) else { return Vec::new() };
+        if !line.inside.remove(key) {
+            line.waiting.retain(|other| other != key);
+        }
+        let mut called = Vec::new();
+        while line.inside.len() < PLACES
+            && let Some(next) = line.waiting.pop_front()
+        {
+            line.inside.insert(next.clone());
+            called.push(next);
+        }
+        if line.inside.is_empty() {
+            self.lines.remove(&counter);
+        }
+        called
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::tencent::Credentials;
+
+    fn account(id: &str) -> Account {
+        Account {
+            credentials: Credentials::new(id, SecretString::from("key"), None).unwrap(),
+            region: Region::parse("ap-guangzhou").unwrap(),
+        }
+    }
+
+    fn key(nth: usize) -> Key {
+        Key { namespace: "default".into(), name: nth.to_string().into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_first_goes_first_and_nobody_is_forgotten() {
+        let (turns, queue) = (Turns::default(), Queue::default());
+        let ours = account("AKIDa");
+        let mine: Vec<bool> = (0..PLACES + 3).map(|nth| turns.enter(&ours, &key(nth), &queue)).collect();
+        assert_eq!(mine.iter().filter(|mine| **mine).count(), PLACES);
+        assert!(turns.enter(&ours, &key(0), &queue), "it has its turn still");
+        assert!(!turns.enter(&ours, &key(PLACES), &queue), "asking again moves nobody forward");
+        assert!(turns.enter(&account("AKIDb"), &key(99), &queue), "a flood in one account is nothing to another");
+        turns.leave(&key(3), &queue);
+        assert_eq!(queue.next().await, key(PLACES));
+        assert!(turns.enter(&ours, &key(PLACES), &queue));
+        assert!(!turns.enter(&ours, &key(PLACES + 1), &queue));
+        // One that waits goes away, another comes back under new credentials.
+        turns.leave(&key(PLACES + 1), &queue);
+        turns.leave(&key(0), &queue);
+        assert_eq!(queue.next().await, key(PLACES + 2));
+        assert_eq!(turns.waiting(), 0);
+    }
+
+    #[test]
+    fn an_account_that_nobody_waits_for_takes_no_room() {
+        let (turns, queue) = (Turns::default(), Queue::default());
+        turns.enter(&account("AKIDa"), &key(1), &queue);
+        turns.enter(&account("AKIDb"), &key(1), &queue);
+        turns.leave(&key(1), &queue);
+        turns.leave(&key(1), &queue);
+        let state = turns.locked();
+        assert!(state.of.is_empty() && state.lines.is_empty());
+    }
+}
