@@ -64,8 +64,8 @@ pub async fn create(
     // The wall clock may have stepped since `decide` judged that age, and the watch may have brought a rival, or taken one away that left
     // a machine behind.
     let stale = signed_at.duration_since(found.begun) >= FRESH_FOR;
-    let rivalled = context.objects.rival(&seen.object).is_some()
-        || context.objects.another_went_since(&seen.object, found.begun);
+    let rivalled =
+        context.objects.rival(&seen.object).is_some() || context.objects.another_went_since(&seen.object, found.begun);
     if stale || rivalled {
         context.memory.update(seen.uid(), |known| known.question = None);
         return Ok(Outcome::Again(Duration::from_secs(1)));
@@ -97,7 +97,14 @@ pub async fn create(
             error => Err(error),
         };
     }
-    context.purchases.spawn(purchase_to_its_end(Arc::clone(context), api.clone(), account.clone(), purchase, signed, claim));
+    context.purchases.spawn(purchase_to_its_end(
+        Arc::clone(context),
+        api.clone(),
+        account.clone(),
+        purchase,
+        signed,
+        claim,
+    ));
     Ok(Outcome::Again(ANSWERED_BY_THEN))
 }
 

@@ -128,9 +128,8 @@ pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) 
         if let Ok(looks) = &looks {
             note_absences(context, &mut seen, looks);
         }
-        seen.listing = Some(looks.map(|looks| {
-            looks.into_iter().filter_map(|(id, look)| Some((id, look.instance?))).collect()
-        }));
+        seen.listing =
+            Some(looks.map(|looks| looks.into_iter().filter_map(|(id, look)| Some((id, look.instance?))).collect()));
         if seen.deleting() {
             seen.crd_deleting = crd_is_being_deleted(context).await?;
         }

@@ -9,8 +9,8 @@ use crate::tencent::cvm::MAX_PAGE;
 /// requests shows. Source: reliability step 5.
 const STRIDE: u64 = 99;
 
-/// Most pages of one listing. Source: our choice: 9,900 machines; beyond that a listing is no evidence.
-const MOST_PAGES: u64 = 100;
+/// Most pages of one listing. Source: our choice: 49,500 machines, at 20 pages a second; a longer listing would be too old at its end.
+const MOST_PAGES: u64 = 500;
 
 /// A listing being read.
 ///
@@ -95,7 +95,8 @@ mod tests {
             ("empty, but something was announced", 0, Some(1), 0, false),
             ("no total", 7, None, 0, false),
             ("an entry before us vanished", 250, Some(250), 1, false),
-            ("too many", 20_000, Some(20_000), 0, false),
+            ("ten thousand", 10_000, Some(10_000), 0, true),
+            ("too many", 60_000, Some(60_000), 0, false),
         ];
         for (name, count, total, shift, complete) in rows {
             let result = read(count, total, shift);

@@ -179,8 +179,7 @@ impl State {
             self.push(&key, lane);
         }
         self.taken = (self.taken + 1) % ROUTINE_SHARE;
-        let lanes =
-            if self.taken == 0 { [Lane::Routine, Lane::Urgent] } else { [Lane::Urgent, Lane::Routine] };
+        let lanes = if self.taken == 0 { [Lane::Routine, Lane::Urgent] } else { [Lane::Urgent, Lane::Routine] };
         lanes.into_iter().find_map(|lane| self.pop_from(lane))
     }
 

@@ -110,7 +110,8 @@ pub fn due_in(seen: &Observed, now: Timestamp) -> Option<Duration> {
     }
     let running = seen.status.instance_ids.iter().filter_map(|id| listed(seen, id).map(|one| (binding(seen, id), one)));
     let running = running.filter(|(_, instance)| instance.instance_state == InstanceState::Running);
-    let waits: Vec<Duration> = running.filter_map(|(binding, one)| wait_for_domain(seen, binding.as_ref(), one, now)).collect();
+    let waits: Vec<Duration> =
+        running.filter_map(|(binding, one)| wait_for_domain(seen, binding.as_ref(), one, now)).collect();
     let second = if !seen.status.duplicate_instance_ids.is_empty() {
         Some(SLOW)
     } else {
@@ -126,7 +127,12 @@ pub fn due_in(seen: &Observed, now: Timestamp) -> Option<Duration> {
 }
 
 /// How long after the last look the next one is due for the domain of a running machine; `None` if there is nothing to learn.
-fn wait_for_domain(seen: &Observed, binding: Option<&Binding>, instance: &Instance, now: Timestamp) -> Option<Duration> {
+fn wait_for_domain(
+    seen: &Observed,
+    binding: Option<&Binding>,
+    instance: &Instance,
+    now: Timestamp,
+) -> Option<Duration> {
     match binding {
         Some(Binding::Bound) => None,
         // The cloud gave its list up; a person may ask again.

@@ -90,9 +90,7 @@ impl Resident {
     pub fn needs_pass(&self, before: Option<&Self>) -> bool {
         match before {
             None => !self.at_rest,
-            Some(before) => {
-                before.uid != self.uid || before.wishes != self.wishes || (before.at_rest && !self.at_rest)
-            }
+            Some(before) => before.uid != self.uid || before.wishes != self.wishes || (before.at_rest && !self.at_rest),
         }
     }
 }

@@ -301,9 +301,10 @@ mod tests {
         assert!(most_in_one_second(&times) <= 20);
         // And routine work gets its turn while others never cease to call.
         let (flood, key, place) = (limits.clone(), id.clone(), region.clone());
-        let flood = tokio::spawn(async move {
-            while flood.take(&key, &place, ACTION, Duration::from_secs(5)).await.is_ok() {}
-        });
+        let flood =
+            tokio::spawn(
+                async move { while flood.take(&key, &place, ACTION, Duration::from_secs(5)).await.is_ok() {} },
+            );
         let asked = Instant::now();
         limits.take_behind(&id, &region, ACTION).await;
         assert!(asked.elapsed() <= PATIENCE + 2 * interval, "{:?}", asked.elapsed());

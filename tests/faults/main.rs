@@ -31,4 +31,5 @@ mod draw;
 mod guards;
 mod random;
 mod rows;
+mod scale;
 mod scenario;

@@ -170,7 +170,7 @@ pub fn attempt_state(object: &Value) -> &str {
     object.pointer("/status/createAttempt/state").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn pai_base64(text: &str) -> String {
+pub fn pai_base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -3,7 +3,7 @@
 //! It dies by being cut off: from then on none of its calls leaves and none of its answers arrives, and its controller is dropped.
 //! What it had sent before goes on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, pending};
@@ -74,6 +74,8 @@ pub struct Process {
     abandoned: CancellationToken,
     frozen_until: Mutex<Instant>,
     leadership: watch::Sender<Option<Instant>>,
+    /// What its passes share, for questions about what it remembers.
+    context: OnceLock<Weak<Context>>,
 }
 
 impl Process {
@@ -88,6 +90,7 @@ impl Process {
             abandoned: CancellationToken::new(),
             frozen_until: Mutex::new(Instant::now()),
             leadership,
+            context: OnceLock::new(),
         });
         let base = world.now() + jiff::SignedDuration::from_secs(options.clock_ahead);
         let clock = Clock::simulated(base, options.seed);
@@ -111,6 +114,7 @@ impl Process {
             api,
             clock,
         });
+        let _ = process.context.set(Arc::downgrade(&context));
         let watches = crate::kubernetes::client(&process, crate::kubernetes::WATCH_DEADLINE);
         process.run(context, watches, options.concurrency);
         process
@@ -131,6 +135,11 @@ impl Process {
         });
     }
 
+    /// Gives it the belief that it leads.
+    pub fn lead_again(&self) {
+        self.leadership.send_replace(Some(Instant::now() + Duration::from_hours(1000)));
+    }
+
     /// Takes the belief away that it leads.
     pub fn lose_leadership(&self) {
         self.leadership.send_replace(None);
@@ -149,6 +158,11 @@ impl Process {
             () = self.dead.cancelled() => {}
             () = self.abandoned.cancelled() => {}
         }
+    }
+
+    /// What its passes share.
+    pub fn context(&self) -> Arc<Context> {
+        self.context.get().and_then(Weak::upgrade).unwrap()
     }
 
     /// Kills it at once.

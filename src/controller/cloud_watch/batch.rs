@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Look;
+use crate::api::Reason;
 use crate::controller::Context;
 use crate::controller::problem::Problem;
-use crate::api::Reason;
 use crate::tencent::cvm::MAX_PAGE;
 use crate::tencent::{Account, AccountKey, Action, CallError, DescribeInstances, InstanceId};
 

@@ -109,11 +109,7 @@ async fn sweep_one(
 }
 
 /// Whether a batch is left. While the objects are being listed, waits until there is a full one.
-async fn wait_for_batch(
-    context: &Context,
-    references: &[Arc<Reference>],
-    changes: &mut watch::Receiver<()>,
-) -> bool {
+async fn wait_for_batch(context: &Context, references: &[Arc<Reference>], changes: &mut watch::Receiver<()>) -> bool {
     loop {
         {
             let book = context.cloud_watch.book();
@@ -196,9 +192,7 @@ async fn ask(
     for reference in references.iter() {
         let told = match failed {
             None => context.cloud_watch.book().well(reference),
-            Some(problem) => {
-                context.cloud_watch.book().trouble(reference, problem, Some(account.key()), PATIENCE)
-            }
+            Some(problem) => context.cloud_watch.book().trouble(reference, problem, Some(account.key()), PATIENCE),
         };
         wake(&context, &told);
     }

@@ -93,7 +93,11 @@ fn a_domain_is_looked_for_until_it_shows_and_never_again() {
     let look_again = |ago, found, seconds| later(rechecked(running(ago), found), seconds) == Step::LookUp;
     assert_eq!([29, 30].map(|s| look_again(0, nothing_found(), s)), [false, true], "a young one");
     assert_eq!([299, 300].map(|s| look_again(900, nothing_found(), s)), [false, true], "one that a person was told of");
-    assert_eq!([3600, 99_999].map(|s| look_again(900, without_list(), s)), [false, false], "the list will not come back");
+    assert_eq!(
+        [3600, 99_999].map(|s| look_again(900, without_list(), s)),
+        [false, false],
+        "the list will not come back"
+    );
     let asked = rechecked(running(900), without_list())
         .with(|seen| seen.inputs.reconcile_requested_at = Some("now".to_owned()));
     assert_eq!(later(asked, 1), Step::LookUp, "but a person may ask");

@@ -10,7 +10,7 @@ mod i_names;
 mod k;
 mod k_lost;
 mod k_people;
-mod outside;
+pub mod outside;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,339 @@
+//! Many objects: what each costs at rest, amid a flood, and in trouble. Counted in the cloud and the API server, never in the operator.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tencentcloud_simulator::{Account, Effect};
+use tokio::time::sleep;
+
+use crate::faults::{Place, Rule, Trouble};
+use crate::person::{Ready, condition, domain, ids, pai_base64};
+use crate::process::{Options, Process};
+use crate::run::{rest, run};
+use crate::scenario::spoil;
+use crate::world::World;
+
+const SWEEP: Duration = Duration::from_mins(5);
+
+fn start(world: &Arc<World>) -> Arc<Process> {
+    Process::start(world, "operator", Options { concurrency: 16, ..Options::default() })
+}
+
+fn name(nth: usize) -> String {
+    format!("web-{nth:03}")
+}
+
+/// Applies so many objects and waits until all are ready.
+async fn settle(world: &Arc<World>, count: usize) {
+    for nth in 0..count {
+        world.apply(&name(nth), &json!({}));
+    }
+    at_rest(world).await;
+}
+
+async fn at_rest(world: &Arc<World>) {
+    rest(world, Duration::from_mins(30), |_| false).await.unwrap();
+    // The last conditions may still be on their way.
+    sleep(Duration::from_secs(10)).await;
+}
+
+/// The calls of an action so far: their parameters and outcomes.
+fn calls(world: &World, action: &str) -> Vec<(Value, String)> {
+    let state = world.state();
+    let calls = state.cloud.calls(0).filter(|call| call.action == action);
+    calls.map(|call| (call.parameters.clone(), call.outcome.clone())).collect()
+}
+
+/// How many machines each call of `DescribeInstances` asked for by id.
+fn batches(world: &World) -> Vec<usize> {
+    let sizes = calls(world, "DescribeInstances").into_iter();
+    sizes.filter_map(|(parameters, _)| Some(parameters.get("InstanceIds")?.as_array()?.len())).collect()
+}
+
+/// Reads and writes of objects by the operator so far.
+fn traffic(world: &World) -> (u64, u64) {
+    let state = world.state();
+    (state.seen.reads, state.writes)
+}
+
+fn all_calls(world: &World) -> usize {
+    world.state().cloud.calls(0).count()
+}
+
+fn change(world: &World, id: &str, state: &str) {
+    let fields = json!({"InstanceState": state});
+    world.state().cloud.change(id, fields.as_object().unwrap()).unwrap().unwrap();
+}
+
+fn id_of(world: &World, name: &str) -> String {
+    ids(&world.get(name).unwrap()).remove(0)
+}
+
+fn ready(world: &World, name: &str) -> Ready {
+    Ready::of(&world.get(name).unwrap())
+}
+
+#[test]
+fn objects_at_rest_cost_a_hundredth_of_a_call_a_sweep_and_nothing_else() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        settle(&world, 250).await;
+        sleep(2 * SWEEP).await;
+        let (before, asked) = (traffic(&world), batches(&world).len());
+        let others = all_calls(&world) - asked;
+        sleep(Duration::from_hours(1)).await;
+        let sweeps: Vec<usize> = batches(&world).split_off(asked);
+        assert!((12 * 3..=16 * 3).contains(&sweeps.len()), "an hour of sweeps at 4 to 5 minutes: {sweeps:?}");
+        assert!(sweeps.chunks(3).all(|sweep| sweep.iter().sum::<usize>() == 250), "each asks for all once: {sweeps:?}");
+        assert_eq!(all_calls(&world) - batches(&world).len(), others, "and nothing else is asked");
+        assert_eq!(traffic(&world), before, "no read and no write");
+        // A restart costs one sweep, and no pass.
+        operator.kill();
+        let asked = batches(&world).len();
+        start(&world);
+        sleep(Duration::from_mins(1)).await;
+        assert_eq!(batches(&world).split_off(asked).into_iter().sum::<usize>(), 250);
+        assert_eq!(traffic(&world), before, "no read and no write");
+    });
+}
+
+#[test]
+fn only_the_object_whose_machine_changed_is_woken() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 120).await;
+        let reads = world.state().seen.reads;
+        change(&world, &id_of(&world, "web-007"), "STOPPED");
+        sleep(SWEEP + Duration::from_secs(5)).await;
+        assert_eq!(ready(&world, "web-007").reason, "Stopped");
+        assert_eq!(world.state().seen.reads - reads, 1, "one pass in all");
+        change(&world, &id_of(&world, "web-007"), "RUNNING");
+        sleep(SWEEP + Duration::from_secs(5)).await;
+        assert_eq!(ready(&world, "web-007").reason, "Available");
+        let reads = world.state().seen.reads;
+        let id = id_of(&world, "web-008");
+        world.state().cloud.destroy(&id);
+        sleep(SWEEP + Duration::from_mins(2)).await;
+        assert_eq!(ready(&world, "web-008").reason, "ExternallyDeleted");
+        assert!(world.state().seen.reads - reads <= 3, "its passes alone");
+    });
+}
+
+#[test]
+fn a_status_that_somebody_else_wrote_is_mended() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 2).await;
+        let before = world.get("web-000").unwrap();
+        let path = format!("{}/status", crate::person::path("web-000"));
+        for lie in [
+            json!({"instances": [{"id": id_of(&world, "web-000"), "state": "STOPPED", "domainName": domain("web-000")}]}),
+            json!({"conditions": []}),
+        ] {
+            world.ask("PATCH", &path, json!({"status": lie}));
+            sleep(SWEEP + Duration::from_secs(30)).await;
+            let after = world.get("web-000").unwrap();
+            assert_eq!(after["status"]["instances"], before["status"]["instances"], "{lie}");
+            assert_eq!(Ready::of(&after).reason, "Available", "{lie}");
+        }
+    });
+}
+
+#[test]
+fn one_bad_id_blinds_nobody() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        settle(&world, 120).await;
+        operator.kill();
+        let path = format!("{}/status", crate::person::path("web-003"));
+        world.ask("PATCH", &path, json!({"status": {"instanceIds": ["not an id"]}}));
+        start(&world);
+        sleep(Duration::from_mins(1)).await;
+        for nth in [0, 2, 4, 99, 119] {
+            change(&world, &id_of(&world, &name(nth)), "STOPPED");
+        }
+        sleep(SWEEP + Duration::from_secs(30)).await;
+        for nth in [0, 2, 4, 99, 119] {
+            assert_eq!(ready(&world, &name(nth)).reason, "Stopped", "{nth}");
+        }
+        let synced = world.get("web-003").unwrap();
+        assert_eq!(condition(&synced, "Synced").unwrap()["status"], "False", "and its own object says so");
+    });
+}
+
+#[test]
+fn a_refused_batch_is_asked_again_and_blinds_nobody() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 220).await;
+        for nth in [0, 219] {
+            change(&world, &id_of(&world, &name(nth)), "STOPPED");
+        }
+        let before = batches(&world).len();
+        let refused =
+            Effect::Error { code: "InternalServerError".to_owned(), message: "sorry".to_owned(), commit: false };
+        spoil(&world, "DescribeInstances", refused);
+        let writes = world.state().writes;
+        sleep(SWEEP + Duration::from_secs(30)).await;
+        assert!(batches(&world).split_off(before).len() >= 4, "three batches, one of them twice");
+        for nth in [0, 219] {
+            assert_eq!(ready(&world, &name(nth)).reason, "Stopped", "{nth}");
+        }
+        assert_eq!(world.state().writes - writes, 2, "a failure that passes is not told to everybody");
+    });
+}
+
+#[test]
+fn an_outage_is_told_once_and_its_end_once() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 30).await;
+        let writes = world.state().writes;
+        let unreachable = Trouble::NoConnection;
+        world.state().faults.add(Rule { at: Place::AnyCloud, skip: 0, times: 10_000, trouble: unreachable });
+        sleep(Duration::from_hours(2)).await;
+        let synced = |nth: usize| {
+            let object = world.get(&name(nth)).unwrap();
+            condition(&object, "Synced").unwrap()["status"].clone()
+        };
+        assert!((0..30).all(|nth| synced(nth) == "False" && ready(&world, &name(nth)).status));
+        assert_eq!(world.state().writes - writes, 30, "each object is written once");
+        world.state().faults = crate::faults::Faults::default();
+        sleep(Duration::from_mins(1)).await;
+        assert!((0..30).all(|nth| synced(nth) == "True"), "well again within a minute");
+        assert_eq!(world.state().writes - writes, 60);
+    });
+}
+
+#[test]
+fn a_secret_that_goes_and_comes_back_is_seen_within_a_minute_by_all() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 30).await;
+        world.delete_core("secrets", crate::person::SECRET);
+        sleep(SWEEP + Duration::from_secs(30)).await;
+        assert!((0..30).all(|nth| ready(&world, &name(nth)).reason == "CredentialsNotFound"));
+        world.write_secret(crate::person::SECRET_ID);
+        sleep(Duration::from_secs(70)).await;
+        assert!((0..30).all(|nth| ready(&world, &name(nth)).reason == "Available"));
+        // Rotated to another key of the account: each status learns under which it was seen.
+        world.write_secret(crate::person::OTHER_ID);
+        sleep(SWEEP + Duration::from_secs(30)).await;
+        let seen_under = |nth: usize| world.get(&name(nth)).unwrap()["status"]["instances"][0]["secretId"].clone();
+        assert!((0..30).all(|nth| seen_under(nth) == crate::person::OTHER_ID));
+    });
+}
+
+#[test]
+fn a_flood_of_creates_asks_once_for_each_and_is_never_refused() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        for nth in 0..300 {
+            world.apply(&name(nth), &json!({}));
+        }
+        at_rest(&world).await;
+        for action in ["CreatePaiInstance", "DescribePaiInstances", "DescribeInstances"] {
+            let refused: Vec<_> = calls(&world, action).into_iter().filter(|(_, outcome)| outcome != "ok").collect();
+            assert!(refused.is_empty(), "{action}: {refused:?}");
+        }
+        assert_eq!(calls(&world, "CreatePaiInstance").len(), 300);
+        let names = calls(&world, "DescribeInstances").into_iter().filter(|(asked, _)| asked.get("Filters").is_some());
+        assert_eq!(names.count(), 300, "one look for each");
+        let writes = world.state().writes;
+        assert!(writes <= 4 * 300, "finalizer, intent, ids, ready: {writes}");
+        assert_eq!(operator.context().turns.waiting(), 0);
+    });
+}
+
+fn neighbour(world: &World) {
+    world.state().cloud.add_account(Account::new("AKIDneighbour", "planted-secret-key").owner("neighbour"));
+    let data = json!({"secretId": pai_base64("AKIDneighbour"), "secretKey": pai_base64("planted-secret-key")});
+    world.put_core("secrets", "neighbour", &json!({"data": data}));
+}
+
+#[test]
+fn a_flood_in_one_account_delays_nobody_in_another_and_no_deletion() {
+    run(1, |world| async move {
+        neighbour(&world);
+        start(&world);
+        world.apply("old", &json!({}));
+        at_rest(&world).await;
+        for nth in 0..500 {
+            world.apply(&name(nth), &json!({}));
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert!(calls(&world, "CreatePaiInstance").len() < 200, "the flood is under way");
+        world.apply("other", &json!({"credentialsRef": {"name": "neighbour"}}));
+        world.delete("old");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(ids(&world.get("other").unwrap()).len(), 1, "the neighbour's is bought");
+        assert_eq!(calls(&world, "TerminateInstances").len(), 1, "and the old one is on its way out");
+    });
+}
+
+#[test]
+fn one_whose_every_pass_fails_delays_nobody() {
+    run(1, |world| async move {
+        start(&world);
+        let black_hole = Rule {
+            at: Place::Api(kube_apiserver_model::Verb::Get, "configmaps"),
+            skip: 0,
+            times: 10_000,
+            trouble: Trouble::BlackHole,
+        };
+        world.state().faults.add(black_hole);
+        let script = json!({"initScript": {"configMapKeyRef": {"name": "script", "key": "run.sh"}}});
+        for nth in 0..8 {
+            world.apply(&format!("poison-{nth}"), &script);
+        }
+        sleep(Duration::from_mins(10)).await;
+        for nth in 0..5 {
+            world.apply(&name(nth), &json!({}));
+        }
+        sleep(Duration::from_secs(3)).await;
+        assert!((0..5).all(|nth| ids(&world.get(&name(nth)).unwrap()).len() == 1));
+    });
+}
+
+#[test]
+fn what_is_remembered_goes_with_the_last_object() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        settle(&world, 20).await;
+        assert_eq!(operator.context().cloud_watch.followed(), 20);
+        for nth in 0..20 {
+            world.delete(&name(nth));
+        }
+        at_rest(&world).await;
+        let context = operator.context();
+        assert_eq!((context.objects.count(), context.cloud_watch.followed(), context.queue.waiting()), (0, 0, 0));
+        let before = all_calls(&world);
+        sleep(Duration::from_hours(1)).await;
+        assert_eq!(all_calls(&world), before, "nobody is asked about");
+    });
+}
+
+/// Two Secrets with one id, one of them with a wrong key: whoever holds that one learns nothing through the other.
+#[test]
+fn a_wrong_key_learns_nothing_through_a_right_one() {
+    run(1, |world| async move {
+        let data = json!({"secretId": pai_base64(crate::person::SECRET_ID), "secretKey": pai_base64("guessed")});
+        world.put_core("secrets", "guess", &json!({"data": data}));
+        start(&world);
+        settle(&world, 3).await;
+        for nth in 0..20 {
+            world.apply(&name(10 + nth), &json!({}));
+            world.apply(
+                &format!("thief-{nth}"),
+                &json!({"credentialsRef": {"name": "guess"}, "domainName": domain(&name(0))}),
+            );
+            world.apply(&format!("thief-of-{nth}"), &json!({"credentialsRef": {"name": "guess"}}));
+        }
+        sleep(Duration::from_mins(5)).await;
+        let told: BTreeSet<String> = (0..20).map(|nth| ready(&world, &format!("thief-of-{nth}")).reason).collect();
+        assert_eq!(told, BTreeSet::from(["CredentialsInvalid".to_owned()]));
+        assert!((0..20).all(|nth| ready(&world, &name(10 + nth)).reason == "Available"), "and the right one works");
+    });
+}
