@@ -67,6 +67,26 @@ fn a_look_that_is_too_old_is_repeated() {
     });
 }
 
+/// While a create is held up after its look, another object with the domain goes and leaves its machine.
+#[test]
+fn what_another_object_left_is_looked_for() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        operator.lose_leadership();
+        world.apply("web", &json!({}));
+        sleep(Duration::from_secs(5)).await;
+        world.apply("other", &json!({"domainName": domain("web")}));
+        outside::buy(&world, &domain("web"), "the other's").await;
+        sleep(Duration::from_secs(1)).await;
+        tear_out(&world, "other");
+        sleep(Duration::from_secs(5)).await;
+        operator.lead_again();
+        sleep(Duration::from_mins(1)).await;
+        assert_eq!(Ready::of(&web(&world)).reason, "DomainTaken", "what it left was seen");
+        assert_eq!(creates(&world), 1, "the other's");
+    });
+}
+
 /// Two objects with one domain: the second comes, with the better claim, just when the first has made sure that there is none, and the
 /// watch is then too late to show what the first has begun.
 #[test]
