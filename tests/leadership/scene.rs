@@ -47,7 +47,7 @@ impl Scene {
             shared,
             // A cloud that sells one domain twice if it is asked to, so that a second create would show.
             simulator_args: vec!["--domain-policy=shared".to_owned()],
-            operator_args: vec!["--log-level=debug".to_owned()],
+            operator_args: vec!["--log-level=info,pai_operator=debug".to_owned()],
             helm_values: json!({"leaderElection": {"leaseDurationSeconds": lease_seconds}}),
             start_operator: false,
             ..Options::default()

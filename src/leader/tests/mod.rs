@@ -125,6 +125,25 @@ async fn the_fence_closes_ten_seconds_before_the_lease_ends() {
     assert!(!leader.leads());
 }
 
+/// However long the lease is: a process that hears from the API server is ready, leading or not.
+#[tokio::test(start_paused = true)]
+async fn leader_and_standby_are_ready_as_long_as_they_hear_from_the_api_server() {
+    for duration in [LEASE, Duration::from_mins(5), Duration::from_hours(1)] {
+        let place = Place::new();
+        let leader = Is { duration, ..Is::called("leader") }.stand(&place);
+        leader.time_to_lead().await;
+        let standby = Is { duration, ..Is::called("standby") }.stand(&place);
+        sleep(SECOND).await;
+        for _ in 0..180 {
+            sleep(SECOND).await;
+            assert!(leader.health.missing().is_empty() && standby.health.missing().is_empty(), "{duration:?}");
+        }
+        standby.way.send_replace(Way::Lost);
+        sleep(40 * SECOND).await;
+        assert!(leader.health.missing().is_empty() && !standby.health.missing().is_empty(), "{duration:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_edit_of_the_lease_by_a_person_does_not_depose_the_leader() {
     let place = Place::new();

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::leader::{Election, Leadership, Settings, Stepdown};
+use crate::telemetry::health::Health;
 
 /// The shortest lease that the command line takes.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -103,6 +104,7 @@ impl Place {
 /// One candidate, standing.
 pub struct Candidate {
     pub leadership: Leadership,
+    pub health: Arc<Health>,
     pub way: watch::Sender<Way>,
     pub stop: CancellationToken,
     pub task: JoinHandle<Stepdown>,
@@ -135,8 +137,10 @@ impl Is<'_> {
         };
         let (election, leadership) = Election::new(client(place, ways), settings, Clock::simulated(base, self.seed));
         let stop = CancellationToken::new();
-        let task = tokio::spawn(election.run(stop.clone(), || ()));
-        Candidate { leadership, way, stop, task }
+        let health = Arc::new(Health::default());
+        let alive = Arc::clone(&health);
+        let task = tokio::spawn(election.run(stop.clone(), move || alive.heard_from_api()));
+        Candidate { leadership, health, way, stop, task }
     }
 }
 
