@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use pai_harness::Operator;
 
-use crate::scene::{Scene, leads, position, wait_leads};
+use crate::scene::{PATIENCE, Scene, leads, position, wait_leads};
 
 /// Pause between two looks while a hand-over is timed.
 const LOOK: Duration = Duration::from_millis(5);
@@ -16,6 +16,7 @@ fn time_to_lead(operator: &Operator) -> u128 {
     let began = Instant::now();
     while !leads(operator) {
         operator.check_alive().unwrap();
+        assert!(began.elapsed() < PATIENCE, "it does not lead");
         thread::sleep(LOOK);
     }
     began.elapsed().as_millis()
