@@ -16,7 +16,7 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
     scene.wait_object_ready("before");
     // At the last moment: how far its creation has come by then is chance.
     scene.apply("at-the-edge");
-    let began = Instant::now();
+    let gone_since = Instant::now();
     begin(scene.stack.control_plane());
     wait_failed(&leader);
     let creates = scene.creates().len();
@@ -25,7 +25,7 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
         other => Err(format!("{other:?}")),
     })
     .unwrap();
-    while began.elapsed() < MINUTE {
+    while gone_since.elapsed() < MINUTE {
         assert!(!leads(&standby), "it leads without the API server");
         // A restart would mend nothing, so the probe that asks for one is content.
         assert_eq!(standby.health("/livez").unwrap().0, 200);
@@ -39,7 +39,7 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
     standby.wait_standby().unwrap();
     wait_until("one to lead", PATIENCE, || {
         assert_not_both(&leader, &standby);
-        if leads(&leader) != leads(&standby) { Ok(()) } else { Err("none does".to_owned()) }
+        if leads(&leader) == leads(&standby) { Err("none does".to_owned()) } else { Ok(()) }
     })
     .unwrap();
     scene.apply("after");

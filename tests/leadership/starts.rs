@@ -38,7 +38,7 @@ fn run_pair(rounds: u32) -> Vec<Round> {
 
 fn run_round(scene: &Scene, both: &[Operator; 2], round: u32) -> Round {
     // Every other time there is no Lease at all, as in a new cluster; else one that was given back.
-    if round % 2 == 0 && scene.lease().is_some() {
+    if round.is_multiple_of(2) && scene.lease().is_some() {
         scene.delete_lease();
     }
     let races_before = both.each_ref().map(races);
