@@ -1,5 +1,5 @@
 //! Leadership on real parts: several operators of one release against a real API server, frozen, cut off, killed, with clocks that
-//! step and Leases that people delete. What the election does to the millisecond is tested beside it, in `src/leader/tests`.
+//! step and Leases that people delete. What the election does moment by moment is tested beside it, in `src/leader/tests`.
 //!
 //! `PAI_LEADERSHIP_STARTS` says how often two replicas are started at once, 50 times unless it is set.
 
