@@ -112,7 +112,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} must be longer than zero"))
 }
 
-/// Shortest lease. A create asks for leadership that outlasts its gate of 10 s, and a renewal comes every fifth of the lease: a
+/// Shortest lease. A create asks for leadership that outlasts its gate of 10 s, and a renewal comes every three seconds: a
 /// shorter one would hardly ever let a create through.
 const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 

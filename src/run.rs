@@ -91,6 +91,7 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
         duration: options.lease_duration,
     };
     let (election, leadership) = Election::new(api.clone(), lease, clock.clone());
+    metrics.show_leadership(leadership.clone());
     let context = Arc::new(Context {
         cloud: cloud_client(endpoints)?,
         memory: Memory::default(),
@@ -155,7 +156,6 @@ async fn supervise(
     };
     context.purchases.close();
     context.purchases.wait().await;
-    context.metrics.leads(false);
     give_back.cancel();
     let stepdown = match stepdown {
         Some(stepdown) => stepdown,
@@ -180,7 +180,6 @@ async fn work(
         () = leadership.acquired() => {}
     }
     health.leads();
-    context.metrics.leads(true);
     controller::run(context, &watch, &settings, health.listed(), stop).await;
 }
 

@@ -86,6 +86,9 @@ impl Closed {
     /// Another attempt in the status is newer than ours: a sender that was frozen must not write over it. Only ids are never dropped,
     /// since they cost money.
     pub fn merge_into(&self, status: &mut PaiInstanceStatus, purchase: &Purchase, now: jiff::Timestamp) -> bool {
+        if self.was_found(status, purchase) {
+            return false;
+        }
         let mut attempt = purchase.attempt.clone();
         attempt.state = self.state.clone();
         attempt.request_id.clone_from(&self.request_id);
@@ -111,6 +114,16 @@ impl Closed {
         }
         record::apply(&report, status, &purchase.object, now);
         true
+    }
+
+    /// Whether another process has found all that this attempt bought, and written it down: it follows the machine and knows more of it
+    /// than this answer, which was held up on its way.
+    fn was_found(&self, status: &PaiInstanceStatus, purchase: &Purchase) -> bool {
+        let found =
+            |attempt: &CreateAttempt| attempt.id == purchase.attempt.id && attempt.state == AttemptState::Created;
+        self.state == AttemptState::Created
+            && status.create_attempt.as_ref().is_some_and(found)
+            && self.ids.iter().all(|id| status.instance_ids.iter().any(|known| known == id.as_str()))
     }
 
     /// Whether this outcome says more than the state that somebody else gave the attempt meanwhile.
@@ -217,6 +230,7 @@ mod tests {
             ("late ids", ours(Uncertain), bought(), (true, is("ours", Created), one())),
             ("very late ids", ours(Held), bought(), (true, is("ours", Created), one())),
             ("a late definite no", ours(Uncertain), closed(Rejected, &[]), (true, is("ours", Rejected), vec![])),
+            ("late ids, and nobody wrote them down", ours(Created), bought(), (true, is("ours", Created), one())),
             ("a no after it was found", ours(Created), closed(Rejected, &[]), (false, is("ours", Created), vec![])),
             ("a no after it lapsed", ours(Lapsed), closed(Rejected, &[]), (false, is("ours", Lapsed), vec![])),
             ("unknown, as expected", ours(Sending), closed(Uncertain, &[]), (true, is("ours", Uncertain), vec![])),
@@ -230,5 +244,22 @@ mod tests {
         assert_eq!(merged(newer(), &closed(Rejected, &[])), (false, kept.clone(), vec![]), "a thawed sender");
         assert_eq!(merged(newer(), &closed(Uncertain, &[])), (false, kept.clone(), vec![]), "a thawed sender");
         assert_eq!(merged(newer(), &bought()), (true, kept, one()), "its ids cost money");
+    }
+
+    /// A sender that was frozen while another process found its machine and followed it: that one knows more, and looks again in minutes.
+    #[test]
+    fn an_answer_that_comes_after_its_machine_was_found_changes_nothing() {
+        let found = PaiInstanceStatus {
+            create_attempt: Some(attempt("ours", AttemptState::Created)),
+            instance_ids: vec!["ins-1".to_owned()],
+            ..PaiInstanceStatus::default()
+        };
+        let mut status = found.clone();
+        let late = closed(AttemptState::Created, &["ins-1"]);
+        assert!(!late.merge_into(&mut status, &purchase(), jiff::Timestamp::UNIX_EPOCH));
+        assert_eq!(status, found);
+        let more = closed(AttemptState::Created, &["ins-1", "ins-2"]);
+        assert!(more.merge_into(&mut status, &purchase(), jiff::Timestamp::UNIX_EPOCH));
+        assert_eq!(status.instance_ids, ["ins-1", "ins-2"]);
     }
 }

@@ -11,12 +11,29 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Leadership;
 use crate::clock::Clock;
+
+/// From one renewal to the next. Source: our choice: of a lease of 15 s, the shortest, this leaves a create's fence of 10 s two seconds
+/// for the exchange; a longer lease is not renewed more seldom, it only bears a longer silence of the API server.
+const RENEWAL: Duration = Duration::from_secs(3);
+
+/// From one look of a standby to the next. Source: our choice: a lease that was given back is taken within this time, and one small read
+/// a second is less than a watch that has to be opened, followed and opened again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// From a failed exchange to the next. Source: our choice.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// From a lost race to the next exchange, which sees who won it. Source: our choice.
+const AFTER_RACE: Duration = Duration::from_millis(100);
+
+/// Longest wait for one exchange. Source: our choice: two tries fit between a renewal and the end of a lease of 15 s.
+const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How the election is set up.
 #[derive(Clone, Debug)]
@@ -27,7 +44,7 @@ pub struct Settings {
     pub name: String,
     /// Who we are: the pod's name, so that a restarted container recognises its own lease.
     pub identity: String,
-    /// How long a lease holds without renewal. Renewed every fifth of it.
+    /// How long a lease holds without renewal; at least 15 s, so that it outlasts a create's fence.
     pub duration: Duration,
 }
 
@@ -40,13 +57,23 @@ pub enum Stepdown {
     Lost,
 }
 
+/// What an exchange with the API server came to.
+enum Exchange {
+    /// The lease is ours.
+    Held,
+    /// It is another's, until then unless it is renewed.
+    Claimed { until: Instant },
+    /// Somebody wrote at the same moment.
+    Raced,
+}
+
 /// One candidate.
 pub struct Election {
     leases: Api<Lease>,
     settings: Settings,
     clock: Clock,
     expires: watch::Sender<Option<Instant>>,
-    /// The holder and the renewal that were seen last, and when by our own clock: a lease is stale when these stand still.
+    /// The lease as it was last seen while it was not ours, and since when by our own clock it has stood still.
     observed: Option<(LeaseSpec, Instant)>,
 }
 
@@ -62,45 +89,41 @@ impl Election {
     pub async fn run(mut self, stop: CancellationToken, alive: impl Fn()) -> Stepdown {
         loop {
             let sent = Instant::now();
-            let pause = match timeout(self.call_deadline(), self.try_hold()).await {
-                Ok(Ok(true)) => {
-                    alive();
+            let end = *self.expires.borrow();
+            let exchange = tokio::select! {
+                biased;
+                () = expired(end) => return self.lose("the lease was not renewed in time"),
+                exchange = timeout(CALL_DEADLINE, self.exchange()) => exchange,
+            };
+            if matches!(exchange, Ok(Ok(_))) {
+                alive();
+            }
+            let next = match exchange {
+                Ok(Ok(Exchange::Held)) => {
                     self.hold_until(sent + self.settings.duration);
-                    self.settings.duration / 5
+                    // From one sending to the next, so that slow answers do not eat into what the fence asks for.
+                    sent + self.clock.jittered(RENEWAL)
                 }
-                Ok(Ok(false)) => {
-                    alive();
-                    if self.leads() {
-                        warn!(lease = self.settings.name, "another holds the lease");
-                        return self.lose();
-                    }
-                    self.settings.duration / 7
-                }
+                Ok(Ok(Exchange::Claimed { .. })) if self.leads() => return self.lose("another holds the lease"),
+                Ok(Ok(Exchange::Claimed { until })) => until.min(Instant::now() + self.clock.jittered(LOOK)),
+                Ok(Ok(Exchange::Raced)) => Instant::now() + self.clock.jittered(AFTER_RACE),
                 Ok(Err(error)) => {
                     warn!(%error, "the lease cannot be read or written");
-                    self.settings.duration / 15
+                    Instant::now() + self.clock.jittered(RETRY)
                 }
                 Err(_) => {
                     warn!("the lease cannot be read or written in time");
-                    self.settings.duration / 15
+                    Instant::now() + self.clock.jittered(RETRY)
                 }
             };
             let end = *self.expires.borrow();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.release().await,
-                () = expired(end) => {
-                    warn!(lease = self.settings.name, "the lease was not renewed in time");
-                    return self.lose();
-                }
-                () = tokio::time::sleep(self.clock.jittered(pause)) => {}
+                () = expired(end) => return self.lose("the lease was not renewed in time"),
+                () = sleep_until(next) => {}
             }
         }
-    }
-
-    /// Longest wait for one exchange: a third of the lease, so that two tries fit before it ends.
-    fn call_deadline(&self) -> Duration {
-        self.settings.duration / 3
     }
 
     fn leads(&self) -> bool {
@@ -113,45 +136,73 @@ impl Election {
         }
     }
 
-    fn lose(&self) -> Stepdown {
+    fn lose(&self, why: &str) -> Stepdown {
+        warn!(lease = self.settings.name, why, "leadership is lost");
         self.expires.send_replace(None);
         Stepdown::Lost
     }
 
-    /// One exchange: takes or renews the lease if it may. Says whether we hold it.
-    async fn try_hold(&mut self) -> Result<bool, kube::Error> {
+    /// One exchange: takes or renews the lease if it may.
+    async fn exchange(&mut self) -> Result<Exchange, kube::Error> {
         let Some(mut lease) = self.leases.get_opt(&self.settings.name).await? else {
+            if let Some(until) = self.observe_deleted() {
+                return Ok(Exchange::Claimed { until });
+            }
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.ours(None)),
             };
-            return taken(self.leases.create(&PostParams::default(), &lease).await);
+            return self.written(self.leases.create(&PostParams::default(), &lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
-        if !self.may_take(&spec) {
-            return Ok(false);
+        if let Some(until) = self.observe(&spec) {
+            return Ok(Exchange::Claimed { until });
         }
         lease.spec = Some(self.ours(Some(&spec)));
-        taken(self.leases.replace(&self.settings.name, &PostParams::default(), &lease).await)
+        self.written(self.leases.replace(&self.settings.name, &PostParams::default(), &lease).await)
     }
 
-    /// Whether the lease is ours, free, or has stood still for its whole duration by our own clock.
-    fn may_take(&mut self, spec: &LeaseSpec) -> bool {
+    /// A lost race is not an error: somebody else was faster, whose claim the next exchange sees.
+    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<Exchange, kube::Error> {
+        match result {
+            Ok(_) => {
+                self.observed = None;
+                Ok(Exchange::Held)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                debug!(lease = self.settings.name, "another wrote the lease at the same moment");
+                Ok(Exchange::Raced)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Until when the lease is another's, after what is seen of it now; `None` if we may take it.
+    fn observe(&mut self, spec: &LeaseSpec) -> Option<Instant> {
+        let since = match &self.observed {
+            Some((seen, since)) if seen == spec => *since,
+            _ => Instant::now(),
+        };
+        self.observed = Some((spec.clone(), since));
+        self.claimed_until(spec, since)
+    }
+
+    /// Until when a deleted lease is another's: its holder, who may not know yet and may have renewed it just before, goes on for as long
+    /// as it was promised, and makes it again.
+    fn observe_deleted(&mut self) -> Option<Instant> {
+        let (seen, _) = self.observed.as_ref()?;
+        self.observe(&LeaseSpec { renew_time: None, ..seen.clone() })
+    }
+
+    /// Until when a lease that has stood still since `since` by our own clock is another's; `None` if it is free, ours or stale.
+    fn claimed_until(&self, spec: &LeaseSpec, since: Instant) -> Option<Instant> {
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         if holder.is_empty() || holder == self.settings.identity {
-            return true;
+            return None;
         }
-        let now = Instant::now();
-        match &self.observed {
-            Some((seen, since)) if seen == spec => {
-                let seconds = spec.lease_duration_seconds.unwrap_or(0).clamp(0, 3600);
-                now >= *since + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
-            }
-            _ => {
-                self.observed = Some((spec.clone(), now));
-                false
-            }
-        }
+        let promised = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let until = since + promised.map_or(self.settings.duration, Duration::from_secs);
+        (Instant::now() < until).then_some(until)
     }
 
     /// The lease as ours, over the one before.
@@ -161,7 +212,7 @@ impl Election {
         let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
         LeaseSpec {
             holder_identity: Some(self.settings.identity.clone()),
-            lease_duration_seconds: Some(i32::try_from(self.settings.duration.as_secs()).unwrap_or(15).max(1)),
+            lease_duration_seconds: Some(whole_seconds(self.settings.duration)),
             acquire_time: renewed.and_then(|spec| spec.acquire_time.clone()).or_else(|| Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: Some(if before.is_some() && renewed.is_none() {
@@ -176,7 +227,7 @@ impl Election {
     /// Gives the lease back, so that the next leader need not wait for its end. A failure costs only that wait.
     async fn release(self) -> Stepdown {
         if self.expires.send_replace(None).is_some() {
-            match timeout(self.call_deadline(), self.give_back()).await {
+            match timeout(CALL_DEADLINE, self.give_back()).await {
                 Ok(Ok(())) => info!(lease = self.settings.name, "released"),
                 Ok(Err(error)) => warn!(%error, "the lease was not given back"),
                 Err(_) => warn!("the lease was not given back in time"),
@@ -199,13 +250,10 @@ impl Election {
     }
 }
 
-/// A lost race is not an error: somebody else was faster.
-fn taken(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-        Err(error) => Err(error),
-    }
+/// The promise in the Lease, which must not be shorter than what we believe: rounded up.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// Waits for the end of a lease that is held; for ever if none is.

@@ -2,6 +2,8 @@
 //! compare-and-swap of the intent, not this.
 
 mod election;
+#[cfg(test)]
+mod tests;
 
 pub use election::{Election, Settings, Stepdown};
 

@@ -1,5 +1,7 @@
 //! Metrics in the OpenMetrics text form. No object names in labels: each would be a series of its own for ever.
 
+use std::sync::OnceLock;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -8,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::api::AttemptState;
+use crate::leader::Leadership;
 use crate::tencent::{CallError, Reply};
 
 /// A label value from a closed list.
@@ -32,6 +35,7 @@ pub struct Metrics {
     creates: Family<ByOutcome, Counter>,
     terminations: Family<ByOutcome, Counter>,
     leading: Gauge,
+    leadership: OnceLock<Leadership>,
     sweeps: Counter,
 }
 
@@ -48,7 +52,7 @@ impl Default for Metrics {
         let sweeps = Counter::default();
         registry.register("leader", "1 while this process leads", leading.clone());
         registry.register("cloud_watch_sweeps", "Sweeps of all settled machines that were done", sweeps.clone());
-        Self { registry, passes, creates, terminations, leading, sweeps }
+        Self { registry, passes, creates, terminations, leading, leadership: OnceLock::new(), sweeps }
     }
 }
 
@@ -79,15 +83,43 @@ impl Metrics {
         self.sweeps.inc();
     }
 
-    /// Says whether this process leads.
-    pub fn leads(&self, leads: bool) {
-        self.leading.set(i64::from(leads));
+    /// Shows this leadership from now on.
+    pub fn show_leadership(&self, leadership: Leadership) {
+        let _ = self.leadership.set(leadership);
     }
 
     /// All metrics as text.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        // As of now: nobody tells a process that was frozen, or that finishes its last purchase, when its lease runs out.
+        let leads = self.leadership.get().is_some_and(|leadership| !leadership.is_lost());
+        self.leading.set(i64::from(leads));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::watch;
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn leadership_is_shown_as_it_is_when_somebody_asks() {
+        let metrics = Metrics::default();
+        let shows =
+            |value: &str| metrics.text().unwrap().lines().any(|line| line == format!("pai_operator_leader {value}"));
+        assert!(shows("0"));
+        let (expires, told) = watch::channel(None);
+        metrics.show_leadership(Leadership::new(told));
+        assert!(shows("0"));
+        expires.send_replace(Some(Instant::now() + Duration::from_secs(15)));
+        assert!(shows("1"));
+        advance(Duration::from_secs(15)).await;
+        assert!(shows("0"), "nobody had to say that it ended");
     }
 }

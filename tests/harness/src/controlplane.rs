@@ -124,11 +124,18 @@ impl ControlPlane {
 
     /// Kills the API server and starts it again on the same port, to test an outage.
     pub fn restart_apiserver(&self) -> Result<(), Error> {
-        {
-            let mut apiserver = self.lock_apiserver();
-            apiserver.kill();
-            *apiserver = self.layout.start_apiserver(Lifetime::WithHarness)?;
-        }
+        self.kill_apiserver();
+        self.start_apiserver()
+    }
+
+    /// Kills the API server: from then on connections are refused.
+    pub fn kill_apiserver(&self) {
+        self.lock_apiserver().kill();
+    }
+
+    /// Starts a killed API server again, on the same port and data; returns when it is ready.
+    pub fn start_apiserver(&self) -> Result<(), Error> {
+        *self.lock_apiserver() = self.layout.start_apiserver(Lifetime::WithHarness)?;
         self.layout.wait_ready(&|| self.lock_apiserver().check_alive())
     }
 

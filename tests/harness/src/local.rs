@@ -262,7 +262,7 @@ impl Local {
             release,
             &format!("{}-local", release.name),
             (self.port("metrics"), self.port("health")),
-            &[],
+            &operator::More::default(),
             self.log_of(OPERATOR),
             Lifetime::Detached,
         )?;

@@ -1,6 +1,6 @@
 //! The operator as a process of its own: with the arguments and environment of the Deployment in
 //! the API server, as the chart's service account. Needs an installed release. Must not give it
-//! rights or options that the chart does not, save arguments that a test names.
+//! rights or options that the chart does not, save arguments and variables that a test names.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,8 +34,15 @@ pub struct Operator {
     metrics: Port,
     health: Port,
     pods: AtomicU32,
-    more_args: Vec<String>,
+    more: More,
     running: Mutex<Option<Running>>,
+}
+
+/// What an operator is given beyond the Deployment.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    args: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 /// What runs now.
@@ -61,21 +68,22 @@ pub(crate) fn launch(
     release: &Release,
     pod_name: &str,
     ports: (u16, u16),
-    more_args: &[String],
+    more: &More,
     log: PathBuf,
     lifetime: Lifetime,
 ) -> Result<Running, Error> {
     let pod = release.pod(layout)?;
     let kubeconfig = layout.folder.join(format!("{}-operator.kubeconfig", release.name));
     release.write_kubeconfig(layout, &pod, &kubeconfig)?;
-    let (mut args, env) = pod.outside(&Outside {
+    let (mut args, mut env) = pod.outside(&Outside {
         pod_name,
         namespace: &release.namespace,
         kubeconfig: &kubeconfig,
         metrics_port: ports.0,
         health_port: ports.1,
     });
-    args.extend_from_slice(more_args);
+    args.extend_from_slice(&more.args);
+    env.extend_from_slice(&more.env);
     let lease_before = lease(layout, &args).stdout;
     let process = Process::start(&Launch {
         name: "pai-operator",
@@ -127,7 +135,7 @@ impl Operator {
             metrics: Port::reserve()?,
             health: Port::reserve()?,
             pods: AtomicU32::new(0),
-            more_args: Vec::new(),
+            more: More::default(),
             running: Mutex::new(None),
         })
     }
@@ -135,7 +143,14 @@ impl Operator {
     /// The same operator with arguments after those of the Deployment, for what two operators of one release must not share.
     #[must_use]
     pub fn with_args(mut self, args: &[&str]) -> Self {
-        self.more_args.extend(args.iter().map(ToString::to_string));
+        self.more.args.extend(args.iter().map(ToString::to_string));
+        self
+    }
+
+    /// The same operator with a variable in its environment beside those of the Deployment.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.more.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -153,7 +168,7 @@ impl Operator {
             &self.release,
             &pod_name,
             (self.metrics.number(), self.health.number()),
-            &self.more_args,
+            &self.more,
             self.log_file(),
             Lifetime::WithHarness,
         )?);
