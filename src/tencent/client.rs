@@ -106,7 +106,7 @@ impl Client {
         self.limits.take(secret_id, &account.region, Action::CreatePaiInstance, longest).await
     }
 
-    /// Whether a read would not have to wait for its turn now.
+    /// Whether a read would be the next one, as far as objects wait for one.
     pub fn has_room(&self, account: &Account, action: Action) -> bool {
         self.limits.has_room(&account.credentials.secret_id, &account.region, action)
     }

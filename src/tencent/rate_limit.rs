@@ -87,10 +87,10 @@ impl RateLimits {
         }
     }
 
-    /// Whether a call would not have to wait for its turn now.
+    /// Whether a call would have to wait for no more than the next token: nobody but routine work is before it.
     pub fn has_room(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
         let now = Instant::now();
-        self.with(secret_id, region, action, now, |bucket| bucket.due <= now + TOLERANCE)
+        self.with(secret_id, region, action, now, |bucket| bucket.due <= now + bucket.interval(now) + TOLERANCE)
     }
 
     /// The cloud answered `RequestLimitExceeded*`: pause for a second, then go on at half the rate, recovering step by
@@ -293,6 +293,7 @@ mod tests {
         tokio::time::sleep(interval).await;
         // One who comes amid a flood of routine work waits for one token at most, not for the flood.
         let asked = Instant::now();
+        assert!(limits.has_room(&id, &region, ACTION));
         limits.take(&id, &region, ACTION, Duration::from_secs(5)).await.unwrap();
         assert!(asked.elapsed() <= interval, "{:?}", asked.elapsed());
         while tasks.join_next().await.is_some() {}
@@ -309,6 +310,12 @@ mod tests {
         limits.take_behind(&id, &region, ACTION).await;
         assert!(asked.elapsed() <= PATIENCE + 2 * interval, "{:?}", asked.elapsed());
         flood.abort();
+        tokio::time::sleep(2 * interval).await;
+        for waits in [true, true, false] {
+            assert_eq!(limits.has_room(&id, &region, ACTION), waits);
+            let _ =
+                limits.with(&id, &region, ACTION, Instant::now(), |bucket| bucket.reserve(Instant::now(), PATIENCE));
+        }
     }
 
     #[tokio::test(start_paused = true)]

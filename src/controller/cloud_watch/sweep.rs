@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// How often credentials that cannot be used are looked at again. Source: our choice: what the conditions promise.
 const CREDENTIALS_AGAIN: Duration = Duration::from_mins(1);
 
-/// Longest round of fresh machines of one account. Source: our choice; a slow account loses its own rounds, not those of others.
+/// Longest round of fresh machines of one account, and the least time that a sweep has. Source: our choice; a slow account loses its own
+/// rounds, not those of others.
 const LONGEST_ROUND: Duration = Duration::from_mins(1);
 
 /// Secrets that are read at a time. Source: our choice.
@@ -66,7 +67,7 @@ async fn sweep(context: &Arc<Context>) {
         new.retain(|reference| begun.insert(Arc::clone(reference)));
         for (account, references) in groups(context, new).await.into_values() {
             let (context, changes) = (Arc::clone(context), changes.clone());
-            let longest = context.sweep_interval;
+            let longest = context.sweep_interval.max(LONGEST_ROUND);
             accounts.spawn(async move { timeout(longest, sweep_one(context, account, references, changes)).await });
         }
         if listed {
