@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,6 +50,8 @@ pub(crate) struct More {
 pub(crate) struct Running {
     pub process: Process,
     pub leader: Leader,
+    /// When the process was about to be started.
+    pub started: SystemTime,
 }
 
 /// By what a leader is known.
@@ -85,6 +87,7 @@ pub(crate) fn launch(
     args.extend_from_slice(&more.args);
     env.extend_from_slice(&more.env);
     let lease_before = lease(layout, &args).stdout;
+    let started = SystemTime::now();
     let process = Process::start(&Launch {
         name: "pai-operator",
         program: &programs::operator()?,
@@ -93,7 +96,7 @@ pub(crate) fn launch(
         log,
         lifetime,
     })?;
-    Ok(Running { process, leader: Leader { pod_name: pod_name.to_owned(), args, lease_before } })
+    Ok(Running { process, leader: Leader { pod_name: pod_name.to_owned(), args, lease_before }, started })
 }
 
 /// Whether `/readyz` answers 200; the error says what it answered.
@@ -247,6 +250,11 @@ impl Operator {
     /// Its process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         Some(self.slot().as_ref()?.process.pid())
+    }
+
+    /// When its process was started, while it runs: just before that, after all preparations.
+    pub fn started(&self) -> Option<SystemTime> {
+        Some(self.slot().as_ref()?.started)
     }
 
     /// The pod name it runs under, which its Lease identity contains.

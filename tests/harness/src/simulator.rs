@@ -208,6 +208,16 @@ impl Simulator {
         self.page("DELETE", &format!("instances/{id}"), "").map(drop)
     }
 
+    /// Puts running machines in, in the form of the page's documentation: many at once, without buying them.
+    pub fn add_instances(&self, machines: &[Value]) -> Result<(), Error> {
+        self.page("POST", "instances", &Value::from(machines).to_string()).map(drop)
+    }
+
+    /// One instance in all that the cloud shows of it.
+    pub fn instance(&self, id: &str) -> Result<Value, Error> {
+        self.page("GET", &format!("instances/{id}"), "")
+    }
+
     /// Back to an empty cloud.
     pub fn reset(&self) -> Result<(), Error> {
         self.page("POST", "reset", "").map(drop)

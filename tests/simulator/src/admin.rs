@@ -62,6 +62,12 @@ fn answer(cloud: &mut Cloud, request: &HttpRequest) -> Result<Value, Refusal> {
             });
             Ok(json!({}))
         }
+        ("POST", "instances") => {
+            let machines: Vec<Map<String, Value>> = serde_json::from_slice(&request.body)
+                .map_err(|error| (400, format!("not a list of JSON objects: {error}")))?;
+            cloud.stock(&machines).map_err(|why| (400, why))?;
+            Ok(json!({"added": machines.len()}))
+        }
         ("POST", "reset") => {
             cloud.reset();
             Ok(json!({}))

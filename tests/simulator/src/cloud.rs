@@ -6,6 +6,7 @@ mod create;
 mod domains;
 mod instance;
 mod listing;
+mod stock;
 mod terminate;
 
 pub use instance::Instance;

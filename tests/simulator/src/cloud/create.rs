@@ -71,9 +71,9 @@ impl Cloud {
     }
 }
 
-/// A machine in PENDING from checked parameters; whatever was not asked for gets a default of ours, since the
+/// A machine in PENDING from checked parameters, without id, account and UUID; whatever was not asked for gets a default of ours, since the
 /// page names none.
-fn from_parameters(parameters: &Parameters, region: &str, ordinal: u64, now: Timestamp) -> Instance {
+pub(super) fn from_parameters(parameters: &Parameters, region: &str, ordinal: u64, now: Timestamp) -> Instance {
     let owned = |name| text(parameters, name).map(str::to_owned);
     let first = |name| texts(parameters, name).first().map(|&item| item.to_owned());
     let prepaid = parameters.get("InstanceChargePrepaid");

@@ -73,7 +73,7 @@ pub(super) fn sent_ids<'a>(
 }
 
 /// `ins-` and eight lower-case letters or digits.
-fn well_formed(id: &str) -> bool {
+pub(super) fn well_formed(id: &str) -> bool {
     id.strip_prefix("ins-").is_some_and(|rest| {
         rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })

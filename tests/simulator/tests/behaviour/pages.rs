@@ -140,3 +140,71 @@ fn a_key_can_become_known_later_and_replaces_one_with_its_id() {
     assert_eq!(listed(&mut world), "ok");
     assert_eq!(ask(&mut world, "POST", "accounts", &json!({"id": "AKIDtest"})).0, 400);
 }
+
+/// A machine as the page `instances` takes it.
+fn stocked(id: &str, domain: &str) -> Value {
+    json!({
+        "InstanceId": id,
+        "InstanceName": format!("name of {domain}"),
+        "DomainName": domain,
+        "Region": "ap-guangzhou",
+        "Zone": "ap-guangzhou-2",
+        "InstanceType": "S4.SMALL2",
+        "PublicIpAddresses": ["198.18.0.9"],
+        "account": "AKIDtest",
+    })
+}
+
+#[test]
+fn machines_put_in_from_outside_are_like_bought_ones() {
+    let mut world = World::new();
+    let bought = world.running("bought.test");
+    let two = json!([stocked("ins-00000001", "a.test"), stocked("ins-00000002", "b.test")]);
+    assert_eq!(ask(&mut world, "POST", "instances", &two), (200, json!({"added": 2})));
+    let shown = world.describe("ins-00000002");
+    for (field, value) in [
+        ("InstanceName", json!("name of b.test")),
+        ("InstanceState", json!("RUNNING")),
+        ("InstanceChargeType", json!("POSTPAID_BY_HOUR")),
+        ("PublicIpAddresses", json!(["198.18.0.9"])),
+        ("LatestOperationState", json!("SUCCESS")),
+    ] {
+        assert_eq!(shown[field], value, "{field}");
+    }
+    assert_eq!(shown["Placement"]["Zone"], "ap-guangzhou-2");
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&shown), fields(&world.describe(&bought)));
+    assert_eq!(world.call("DescribePaiInstances", &json!({}))["TotalCount"], 3);
+    assert_eq!(world.code("CreatePaiInstance", &minimal("a.test")), "FailedOperation.DomainNameInUse");
+    assert_eq!(world.code("TerminateInstances", &json!({"InstanceIds": ["ins-00000001"]})), "ok");
+    world.wait(5);
+    assert_eq!(world.state("ins-00000001"), "gone");
+    let (_, state) = ask(&mut world, "GET", "state", &Value::Null);
+    assert_eq!(state["history"], json!({"created": 3, "terminated": 1, "launchFailed": 0}));
+}
+
+#[test]
+fn of_a_list_with_one_wrong_machine_none_is_put_in() {
+    let mut world = World::new();
+    let good = stocked("ins-00000001", "a.test");
+    let changed = |field: &str, value: Value| {
+        let mut machine = stocked("ins-00000002", "b.test");
+        machine[field] = value;
+        machine
+    };
+    for wrong in [
+        changed("InstanceId", json!("ins-1")),
+        changed("InstanceId", json!("ins-00000001")),
+        changed("account", json!("AKIDother")),
+        changed("Region", Value::Null),
+        changed("Zone", json!(2)),
+        changed("Colour", json!("red")),
+    ] {
+        let (status, body) = ask(&mut world, "POST", "instances", &json!([good, wrong]));
+        assert_eq!((status, body["error"].is_string()), (400, true), "{wrong}");
+        assert_eq!(world.billed(), 0, "{wrong}");
+    }
+    assert_eq!(ask(&mut world, "POST", "instances", &json!({"InstanceId": "ins-00000001"})).0, 400);
+    assert_eq!(ask(&mut world, "POST", "instances", &json!([good])).0, 200);
+    assert_eq!(ask(&mut world, "POST", "instances", &json!([good])).0, 400);
+}
