@@ -13,7 +13,7 @@ use super::step::{Readiness, Report, Standing, Synced};
 use super::{recheck, remedy};
 use crate::api::conditions::{self, cut_to_bytes};
 use crate::api::{AttemptState, ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
-use crate::tencent::Instance;
+use crate::tencent::{Instance, InstanceState};
 
 /// Name under which the API server books our fields.
 pub const FIELD_MANAGER: &str = "pai-operator";
@@ -70,7 +70,9 @@ fn is_told_enough(seen: &Observed, status: &PaiInstanceStatus, report: &Report, 
         instances: Vec::new(),
         ..status.clone()
     };
-    young && on_its_way && words(&seen.status) == words(status) && rest(&seen.status) == rest(status)
+    let starting = |one: &Instance| matches!(one.instance_state, InstanceState::Pending | InstanceState::Starting);
+    let starts = matches!(&seen.listing, Some(Ok(listing)) if listing.values().all(starting));
+    young && on_its_way && starts && words(&seen.status) == words(status) && rest(&seen.status) == rest(status)
 }
 
 /// Writes the status over the one that `object` holds, if nobody else has written since, and tells of a new reason in an Event.
