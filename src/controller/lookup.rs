@@ -188,7 +188,7 @@ async fn list(context: Arc<Context>, account: Account) {
         let listing = list_domains(&context, &account).await;
         let (served, more) = context.listings.put(&key, begun, listing);
         for object in served {
-            context.queue.push(&object, Lane::Urgent);
+            context.queue.push(&object, Lane::Called);
         }
         if !more {
             break;

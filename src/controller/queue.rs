@@ -44,8 +44,15 @@ impl fmt::Display for Key {
 pub enum Lane {
     /// It is looked at again because its time has come.
     Routine,
-    /// Somebody waits: it is new, edited, deleted, or what it waited for has come.
+    /// Somebody waits: it is new, edited or deleted, or its machine changed.
     Urgent,
+    /// What it waited for has come: its turn, or a listing. These are few, and others wait behind them for their turn.
+    Called,
+}
+
+impl Lane {
+    /// In the order in which they are served.
+    const ALL: [Self; 3] = [Self::Called, Self::Urgent, Self::Routine];
 }
 
 /// The queue of one controller.
@@ -58,6 +65,7 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<Key, Entry>,
+    called: VecDeque<Key>,
     urgent: VecDeque<Key>,
     routine: VecDeque<Key>,
     /// Who comes back when. The number keeps those of one moment in their order.
@@ -150,6 +158,7 @@ impl State {
 
     fn line(&mut self, lane: Lane) -> &mut VecDeque<Key> {
         match lane {
+            Lane::Called => &mut self.called,
             Lane::Urgent => &mut self.urgent,
             Lane::Routine => &mut self.routine,
         }
@@ -179,8 +188,12 @@ impl State {
             self.push(&key, lane);
         }
         self.taken = (self.taken + 1) % ROUTINE_SHARE;
-        let lanes = if self.taken == 0 { [Lane::Routine, Lane::Urgent] } else { [Lane::Urgent, Lane::Routine] };
-        lanes.into_iter().find_map(|lane| self.pop_from(lane))
+        if self.taken == 0
+            && let Some(key) = self.pop_from(Lane::Routine)
+        {
+            return Some(key);
+        }
+        Lane::ALL.into_iter().find_map(|lane| self.pop_from(lane))
     }
 
     /// The first of a lane. One that meanwhile went to the other lane, or has a pass, is passed over: its place there counts.
@@ -229,7 +242,8 @@ mod tests {
         }
         state.push(&key("new"), Lane::Urgent);
         state.push(&key("r2"), Lane::Urgent);
-        assert_eq!(names(&mut state, Instant::now(), 9), "new r2 r1 r3");
+        state.push(&key("turn"), Lane::Called);
+        assert_eq!(names(&mut state, Instant::now(), 9), "turn new r2 r1 r3");
     }
 
     #[tokio::test(start_paused = true)]

@@ -75,7 +75,7 @@ impl Turns {
 
 fn call(keys: Vec<Key>, queue: &Queue) {
     for key in keys {
-        queue.push(&key, Lane::Urgent);
+        queue.push(&key, Lane::Called);
     }
 }
 
