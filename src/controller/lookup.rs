@@ -111,7 +111,7 @@ pub enum Looked {
 /// Listings that many objects share: one may be used by all who asked before it began.
 #[derive(Debug, Default)]
 pub struct SharedListings {
-    shelf: Mutex<BTreeMap<AccountKey, Place>>,
+    places: Mutex<BTreeMap<AccountKey, Place>>,
 }
 
 /// The listings of one account and region.
@@ -134,8 +134,8 @@ impl SharedListings {
         key: &Key,
         since: Instant,
     ) -> Option<Result<Listing, CallError>> {
-        let mut shelf = self.locked();
-        let place = shelf.entry(account.key()).or_default();
+        let mut places = self.locked();
+        let place = places.entry(account.key()).or_default();
         if let Some((begun, listing)) = &place.last
             && *begun >= since
             && begun.elapsed() < REUSE_FOR
@@ -158,8 +158,8 @@ impl SharedListings {
 
     /// Puts a listing down. Returns who has waited for it, and whether somebody asked after it had begun.
     fn put(&self, key: &AccountKey, begun: Instant, listing: Result<Listing, CallError>) -> (Vec<Key>, bool) {
-        let mut shelf = self.locked();
-        let place = shelf.entry(key.clone()).or_default();
+        let mut places = self.locked();
+        let place = places.entry(key.clone()).or_default();
         place.last = Some((begun, listing));
         let (served, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut place.waiting).into_iter().partition(|(_, since)| *since <= begun);
@@ -169,14 +169,15 @@ impl SharedListings {
 
     /// Frees the room of an account whose last listing nobody may use any more.
     fn clear(&self, key: &AccountKey) {
-        let mut shelf = self.locked();
-        if shelf.get(key).and_then(|place| place.last.as_ref()).is_some_and(|(begun, _)| begun.elapsed() >= REUSE_FOR) {
-            shelf.remove(key);
+        let mut places = self.locked();
+        if places.get(key).and_then(|place| place.last.as_ref()).is_some_and(|(begun, _)| begun.elapsed() >= REUSE_FOR)
+        {
+            places.remove(key);
         }
     }
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<AccountKey, Place>> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -91,13 +91,11 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> 
 /// machine.
 fn after(context: &Context, seen: &Observed, report: &Report) -> Next {
     if report.standing == Standing::Settled {
-        return match recheck::due_in(seen, context.clock.now()) {
-            Some(wait) => Next::After(context.clock.jittered(wait.max(SHORT))),
-            None => {
-                context.memory.update(seen.uid(), Recollection::settle);
-                Next::Changed
-            }
-        };
+        if let Some(wait) = recheck::due_in(seen, context.clock.now()) {
+            return Next::After(context.clock.jittered(wait.max(SHORT)));
+        }
+        context.memory.update(seen.uid(), Recollection::settle);
+        return Next::Changed;
     }
     // Long waits are spread out; short ones are meant as they stand.
     Next::After(if report.next > SHORT { context.clock.jittered(report.next) } else { report.next })

@@ -112,10 +112,10 @@ pub fn due_in(seen: &Observed, now: Timestamp) -> Option<Duration> {
     let running = running.filter(|(_, instance)| instance.instance_state == InstanceState::Running);
     let waits: Vec<Duration> =
         running.filter_map(|(binding, one)| wait_for_domain(seen, binding.as_ref(), one, now)).collect();
-    let second = if !seen.status.duplicate_instance_ids.is_empty() {
-        Some(SLOW)
-    } else {
+    let second = if seen.status.duplicate_instance_ids.is_empty() {
         (!seen.status.lapsed_attempts.is_empty()).then_some(SELDOM)
+    } else {
+        Some(SLOW)
     };
     let wait = waits.into_iter().chain(second).min()?;
     match &seen.recollection.recheck {

@@ -14,6 +14,10 @@
     clippy::disallowed_methods,
     reason = "the bench waits for real processes by the real clock; the rule keeps the operator's time testable"
 )]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "what is indexed is JSON: a key that is not there reads as null, and one that is set is made"
+)]
 
 pub mod bars;
 pub mod cloud;

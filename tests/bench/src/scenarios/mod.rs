@@ -88,9 +88,12 @@ pub struct Outcome {
     pub series: Option<Value>,
 }
 
+/// Runs one scenario.
+type Run = fn(&Settings) -> Result<Outcome, Error>;
+
 /// Runs the scenarios that were asked for; each is handed to `keep` as soon as it is done.
 pub fn run(settings: &Settings, keep: &mut dyn FnMut(Outcome) -> Result<(), Error>) -> Result<(), Error> {
-    let alone: [(Scenario, fn(&Settings) -> Result<Outcome, Error>); 5] = [
+    let alone: [(Scenario, Run); 5] = [
         (Scenario::Sign, |_| sign::run()),
         (Scenario::Binary, |_| binary()),
         (Scenario::Create, create::run),

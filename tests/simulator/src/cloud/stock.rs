@@ -47,8 +47,9 @@ impl Cloud {
         }
         let known = self.config.accounts.iter().find(|known| known.secret_id == account);
         let mut machine = from_parameters(&Map::new(), text("Region")?, ordinal, self.time);
-        machine.id = id.to_owned();
-        machine.owner = known.ok_or_else(|| format!("the account {account} is not known"))?.owner.clone();
+        id.clone_into(&mut machine.id);
+        let known = known.ok_or_else(|| format!("the account {account} is not known"))?;
+        machine.owner.clone_from(&known.owner);
         "RUNNING".clone_into(&mut machine.state);
         machine.operate("RunInstances", "SUCCESS");
         if fields.contains_key("Zone") {
