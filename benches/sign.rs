@@ -9,7 +9,7 @@ use pai_operator::tencent::credentials::{Credentials, InvalidCredentials};
 use pai_operator::tencent::sign::{Payload, RequestParts, sign};
 
 /// The example of the API page, as it is sent.
-const BODY: &[u8] = br##"{"DomainName":"apple-gz012345.pai.tcloudbase.com","InitScript":"IyEvYmluL2Jhc2gKZWNobyAiaGVsbG8iCg==","Zones":["ap-guangzhou-2"],"InstanceChargeType":"POSTPAID_BY_HOUR","InstanceTypes":["S4.SMALL2"],"SystemDisk":{"DiskType":"CLOUD_BASIC","DiskSize":50},"InternetAccessible":{"InternetChargeType":"TRAFFIC_POSTPAID_BY_HOUR","InternetMaxBandwidthOut":10},"InstanceName":"default-web-f1aeaa6a079f45538988a13186bf42de","LoginSettings":{"Password":"PAI@Test123"}}"##;
+const BODY: &[u8] = br#"{"DomainName":"apple-gz012345.pai.tcloudbase.com","InitScript":"IyEvYmluL2Jhc2gKZWNobyAiaGVsbG8iCg==","Zones":["ap-guangzhou-2"],"InstanceChargeType":"POSTPAID_BY_HOUR","InstanceTypes":["S4.SMALL2"],"SystemDisk":{"DiskType":"CLOUD_BASIC","DiskSize":50},"InternetAccessible":{"InternetChargeType":"TRAFFIC_POSTPAID_BY_HOUR","InternetMaxBandwidthOut":10},"InstanceName":"default-web-f1aeaa6a079f45538988a13186bf42de","LoginSettings":{"Password":"PAI@Test123"}}"#;
 
 fn main() -> Result<(), InvalidCredentials> {
     let mut criterion = Criterion::default().configure_from_args();
