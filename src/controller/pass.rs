@@ -67,6 +67,10 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> 
             return Ok(Next::Called);
         }
         step = decide(&seen, context.clock.now());
+        if step != Step::Create {
+            // Only a create that waits for its turn keeps its answer. Who looks again for another reason wants to see what is new.
+            context.memory.update(seen.uid(), |known| known.question = None);
+        }
     }
     note_answer(context, &seen, &step).await;
     if !matches!(step, Step::Wait(_) | Step::Report(_)) {
@@ -132,7 +136,6 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
         || context.cloud.has_room(&account, Action::DescribeInstances)
         || context.turns.enter(&account, key, &context.queue);
     let looked = if may_ask { question.ask(context, &account, key).await } else { Looked::Later };
-    // A create that waits for its turn keeps its answer; every other answer is used once.
     let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
     context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
     match looked {

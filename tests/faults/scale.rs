@@ -337,3 +337,20 @@ fn a_wrong_key_learns_nothing_through_a_right_one() {
         assert!((0..20).all(|nth| ready(&world, &name(10 + nth)).reason == "Available"), "and the right one works");
     });
 }
+
+/// A look is kept for a create that waits, and for nobody else.
+#[test]
+fn who_asks_for_a_fresh_look_gets_one() {
+    run(1, |world| async move {
+        let taken = crate::rows::outside::buy(&world, &domain("web"), "somebody's").await;
+        start(&world);
+        world.apply("web", &json!({}));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ready(&world, "web").reason, "DomainTaken");
+        world.state().cloud.destroy(&taken);
+        sleep(Duration::from_secs(5)).await;
+        world.annotate("web", "reconcile-requested-at", &"now".into());
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ids(&world.get("web").unwrap()).len(), 1);
+    });
+}
