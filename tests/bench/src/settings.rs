@@ -111,6 +111,6 @@ mod tests {
             assert!(with("PAI_BENCH_CREATES", value).unwrap_err().to_string().contains("PAI_BENCH_CREATES"));
         }
         let refusal = with("PAI_BENCH_ONLY", "create,speed").unwrap_err().to_string();
-        assert!(refusal.contains("speed is none of create, "), "{refusal}");
+        assert!(refusal.contains("speed is none of sign, "), "{refusal}");
     }
 }
