@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pai_harness::{ControlPlane, wait_until};
+use pai_harness::{ControlPlane, Operator, wait_until};
 
-use crate::scene::{PATIENCE, Scene, assert_not_both, leads, wait_failed, wait_leads};
+use crate::scene::{PATIENCE, Scene, assert_not_both, leads, position, wait_failed, wait_leads, wait_logged};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -18,8 +18,12 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
     scene.apply("at-the-edge");
     let gone_since = Instant::now();
     begin(scene.stack.control_plane());
-    // Twice the lease: by then leadership is lost. A process that still holds ids which it could not write down ends only after that.
-    thread::sleep(Duration::from_secs(30));
+    // Ids that cannot be written down now keep the process until they are; without such it ends at once.
+    let holds_ids = purchases_at_the_end(&leader) > 0;
+    assert!(!leads(&leader), "it leads after its leadership ended");
+    if !holds_ids {
+        wait_failed(&leader);
+    }
     let creates = scene.creates().len();
     wait_until("the standby to be unready", PATIENCE, || match standby.health("/readyz") {
         Ok((503, body)) if body.contains("no answer from the API server") => Ok(()),
@@ -35,7 +39,9 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
     standby.check_alive().unwrap();
     assert_eq!(scene.creates().len(), creates, "bought while the API server was gone");
     end(scene.stack.control_plane());
-    wait_failed(&leader);
+    if holds_ids {
+        wait_failed(&leader);
+    }
     leader.start().unwrap();
     leader.wait_standby().unwrap();
     standby.wait_standby().unwrap();
@@ -47,6 +53,14 @@ fn outage(begin: impl Fn(&ControlPlane), end: impl Fn(&ControlPlane)) {
     scene.apply("after");
     scene.wait_object_ready("after");
     assert_honest(&scene);
+}
+
+/// How many purchases the process still had under way when its leadership ended, which this waits for.
+fn purchases_at_the_end(leader: &Operator) -> u64 {
+    let message = "stopping: passes and purchases under way are finished first";
+    wait_logged(leader, message);
+    let record = position(leader, message).map(|at| leader.log_records().swap_remove(at)).unwrap();
+    record["purchases"].as_u64().unwrap()
 }
 
 /// The object of the last moment has its one machine, or says that nobody knows: then it takes minutes until another create is sent.
