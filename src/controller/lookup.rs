@@ -122,27 +122,37 @@ struct Place {
     /// The task that lists now.
     task: Option<JoinHandle<()>>,
     /// Who waits for one that begins after they asked.
-    waiting: BTreeMap<Key, Instant>,
+    waiting: BTreeMap<Key, Waiter>,
+}
+
+/// An object that needs a listing.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    /// When its question came up.
+    since: Instant,
+    /// Whether its pass has ended, so that it has to be called; else its pass still runs and asks again itself.
+    parked: bool,
 }
 
 impl SharedListings {
-    /// A complete listing that began after `since`, if there is one; else one is begun, and the object gets a pass when it is there.
+    /// A complete listing that began after the waiter's question, if there is one; else one is begun, and a parked object gets a
+    /// pass when it is there.
     fn get(
         &self,
         context: &Arc<Context>,
         account: &Account,
         key: &Key,
-        since: Instant,
+        waiter: Waiter,
     ) -> Option<Result<Listing, CallError>> {
         let mut places = self.locked();
         let place = places.entry(account.key()).or_default();
         if let Some((begun, listing)) = &place.last
-            && *begun >= since
+            && *begun >= waiter.since
             && begun.elapsed() < REUSE_FOR
         {
             return Some(listing.clone());
         }
-        place.waiting.insert(key.clone(), since);
+        place.waiting.insert(key.clone(), waiter);
         if place.task.as_ref().is_none_or(JoinHandle::is_finished) {
             place.task = Some(tokio::spawn(list(Arc::clone(context), account.clone())));
         }
@@ -156,15 +166,16 @@ impl SharedListings {
         }
     }
 
-    /// Puts a listing down. Returns who has waited for it, and whether somebody asked after it had begun.
+    /// Puts a listing down. Returns whom to call, and whether somebody asked after it had begun.
     fn put(&self, key: &AccountKey, begun: Instant, listing: Result<Listing, CallError>) -> (Vec<Key>, bool) {
         let mut places = self.locked();
         let place = places.entry(key.clone()).or_default();
         place.last = Some((begun, listing));
         let (served, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut place.waiting).into_iter().partition(|(_, since)| *since <= begun);
+            std::mem::take(&mut place.waiting).into_iter().partition(|(_, waiter)| waiter.since <= begun);
         place.waiting = later.into_iter().collect();
-        (served.into_iter().map(|(key, _)| key).collect(), !place.waiting.is_empty())
+        let parked = served.into_iter().filter(|(_, waiter)| waiter.parked);
+        (parked.map(|(key, _)| key).collect(), !place.waiting.is_empty())
     }
 
     /// Frees the room of an account whose last listing nobody may use any more.
@@ -219,10 +230,11 @@ impl Question {
 
     /// Looks for machines with our domain, and for machines with the name, as far as the answers can be had now.
     pub async fn ask(&mut self, context: &Arc<Context>, account: &Account, key: &Key) -> Looked {
-        let mut listing = context.listings.get(context, account, key, self.since);
-        if self.takes_a_call()
-            && let Some(name) = &self.name
-        {
+        let asks_itself = self.takes_a_call();
+        let waiter = |parked| Waiter { since: self.since, parked };
+        // Asked for before the call by name, so that both are under way at once.
+        let mut listing = context.listings.get(context, account, key, waiter(!asks_itself));
+        if asks_itself && let Some(name) = &self.name {
             match list_named(context, account, name).await {
                 Ok(named) => self.named = Some(named),
                 Err(error) => {
@@ -231,7 +243,7 @@ impl Question {
                 }
             }
             if listing.is_none() {
-                listing = context.listings.get(context, account, key, self.since);
+                listing = context.listings.get(context, account, key, waiter(true));
             }
         }
         match listing {
