@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::cli::{Address, RunOptions};
 use crate::clock::Clock;
+use crate::controller::census;
 use crate::controller::cloud_watch::CloudWatch;
 use crate::controller::credentials::CredentialsReader;
 use crate::controller::events::EventPublisher;
@@ -27,7 +28,7 @@ use crate::leader::{self, Election, Leadership, Stepdown};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{logs, server};
-use crate::tencent::{self, Endpoints, ReqwestTransport, TransportOptions};
+use crate::tencent::{self, Endpoints, Observer, ReqwestTransport, TransportOptions};
 
 /// Deadline of a read or write on the API server. Source: our choice: far below the lease, far above a slow answer.
 const API_DEADLINE: Duration = Duration::from_secs(15);
@@ -91,9 +92,8 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
         duration: options.lease_duration,
     };
     let (election, leadership) = Election::new(api.clone(), lease, clock.clone());
-    metrics.show_leadership(leadership.clone());
     let context = Arc::new(Context {
-        cloud: cloud_client(endpoints)?,
+        cloud: cloud_client(endpoints)?.observed_by(Arc::clone(&metrics) as Arc<dyn Observer>),
         memory: Memory::default(),
         credentials: CredentialsReader::default(),
         listings: SharedListings::default(),
@@ -110,6 +110,8 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
         api,
         clock,
     });
+    let seen = Arc::downgrade(&context);
+    context.metrics.show(move || seen.upgrade().map(|context| census::take(&context)).unwrap_or_default());
     let settings = controller::Settings {
         namespaces: options.watch_namespace.clone(),
         max_concurrent_reconciles: options.max_concurrent_reconciles,

@@ -183,6 +183,20 @@ pub enum AttemptState {
 }
 
 impl AttemptState {
+    /// The word in the status; of another version's `Other`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sending => "Sending",
+            Self::Created => "Created",
+            Self::Rejected => "Rejected",
+            Self::Uncertain => "Uncertain",
+            Self::Held => "Held",
+            Self::Lapsed => "Lapsed",
+            Self::Abandoned => "Abandoned",
+            Self::Other(_) => "Other",
+        }
+    }
+
     /// Whether the attempt may still turn out to have bought a machine, so that no other create may be sent.
     ///
     /// Source: reliability rule "open = Sending, Uncertain, Held, and any state that this version does not know".

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod adopt;
+pub mod census;
 pub mod cloud_watch;
 pub mod create;
 pub mod credentials;
@@ -31,6 +32,7 @@ pub mod request;
 pub mod resident;
 pub mod resolve;
 pub mod settling;
+pub mod shown;
 pub mod step;
 pub mod terminate;
 pub mod turns;

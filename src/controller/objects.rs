@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::decide::FRESH_FOR;
 use super::queue::Key;
 use super::resident::{Claim, Domain, Resident};
+use super::shown::Shown;
 use crate::api::PaiInstance;
 
 /// How long it is remembered that an object with a domain went. Source: our choice: longer than any look at the cloud is used.
@@ -120,6 +121,11 @@ impl Objects {
     /// How many objects there are.
     pub fn count(&self) -> usize {
         locked(&self.index).residents.len()
+    }
+
+    /// Shows every object to `see`.
+    pub fn each(&self, mut see: impl FnMut(&Shown)) {
+        locked(&self.index).residents.values().for_each(|held| see(&held.resident.shown));
     }
 
     /// Takes the sole right to a domain from before the lookup until after the purchase: of two objects with one domain the second then

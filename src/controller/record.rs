@@ -90,6 +90,9 @@ pub async fn write(
         kube::Error::Api(status) if status.code == 409 => WriteStatus::Conflict,
         error => WriteStatus::Failed(Box::new(error)),
     })?;
+    if let Some(took) = first_ready(object.status.as_ref(), new.status.as_ref(), context.clock.now()) {
+        context.metrics.got_ready(took);
+    }
     for (kind, reason, note) in news(object.status.as_ref(), new.status.as_ref()) {
         context.events.publish(object, kind, &reason, &note).await;
     }
@@ -114,6 +117,19 @@ fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Vec
         (kind, condition.reason, condition.message)
     });
     told.collect()
+}
+
+/// How long after its create the machine got ready, if this write says so first. Not counted is who comes back from another trouble.
+fn first_ready(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>, now: Timestamp) -> Option<Duration> {
+    let reason = |status: Option<&PaiInstanceStatus>| {
+        let conditions = status?.conditions.iter();
+        conditions.into_iter().find(|one| one.type_ == ConditionType::Ready.as_str()).map(|ready| ready.reason.clone())
+    };
+    let under_way = [Reason::Provisioning, Reason::OutcomeUnknown].map(Reason::as_str);
+    let from = reason(old)?;
+    let first = under_way.contains(&from.as_str()) && reason(new)? == Reason::Available.as_str();
+    let sent = old?.create_attempt.as_ref()?.signed_at;
+    first.then(|| Duration::try_from(now.duration_since(sent)).unwrap_or_default())
 }
 
 /// The status with the machines as they are listed now.

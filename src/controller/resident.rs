@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::observe::annotation;
+use super::shown::Shown;
 use crate::api::{
     AttemptState, FINALIZER, InstanceStatus, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus,
     RECONCILE_REQUESTED_ANNOTATION, RESOLVE_CREATE_ANNOTATION,
@@ -62,6 +63,8 @@ pub struct Resident {
     /// Hash of everything in it that asks something of us.
     wishes: u64,
     at_rest: bool,
+    /// What the metrics show of it.
+    pub shown: Shown,
 }
 
 impl Resident {
@@ -77,6 +80,7 @@ impl Resident {
             created,
             wishes: wishes(object),
             at_rest: is_at_rest(object),
+            shown: Shown::of(object),
         }
     }
 

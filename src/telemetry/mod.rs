@@ -1,5 +1,6 @@
 //! Logs, metrics, and the small HTTP server that shows them. Never holds a secret: nothing here sees one.
 
+pub mod catalogue;
 pub mod health;
 pub mod logs;
 pub mod metrics;

@@ -42,6 +42,21 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     endpoints: Endpoints,
     limits: Arc<RateLimits>,
+    observer: Arc<dyn Observer>,
+}
+
+/// Is told about calls, for metrics.
+pub trait Observer: Send + Sync {
+    /// A call was made and ended: with what, and how long after its first byte.
+    fn called(&self, action: Action, error: Option<&CallError>, took: Duration);
+    /// A call got its turn, after that long.
+    fn waited(&self, action: Action, wait: Duration);
+}
+
+/// For those who count nothing.
+impl Observer for () {
+    fn called(&self, _: Action, _: Option<&CallError>, _: Duration) {}
+    fn waited(&self, _: Action, _: Duration) {}
 }
 
 /// A success.
@@ -96,14 +111,19 @@ struct Signed {
 impl Client {
     /// A client that sends through `transport` to `endpoints`, with rate limits of its own: have one per process.
     pub fn new(transport: Arc<dyn Transport>, endpoints: Endpoints) -> Self {
-        Self { transport, endpoints, limits: Arc::new(RateLimits::default()) }
+        Self { transport, endpoints, limits: Arc::new(RateLimits::default()), observer: Arc::new(()) }
+    }
+
+    /// The same client, which tells `observer` about its calls.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Waits for the token of a create that is signed and sent at once, unless that would last longer than `longest`: then says how long.
     /// Ask before [`Client::prepare_create`]: a create must not wait between signing and sending.
     pub async fn create_permit(&self, account: &Account, longest: Duration) -> Result<(), Duration> {
-        let secret_id = &account.credentials.secret_id;
-        self.limits.take(secret_id, &account.region, Action::CreatePaiInstance, longest).await
+        self.wait_for(account, Action::CreatePaiInstance, longest).await
     }
 
     /// Whether a read would be the next one, as far as objects wait for one.
@@ -114,15 +134,23 @@ impl Client {
     /// Waits until a read may be made that nobody waits for. It takes the token of that read, which is then made with
     /// [`Client::describe_instances_now`].
     pub async fn routine_turn(&self, account: &Account, action: Action) {
+        let asked = Instant::now();
         self.limits.take_behind(&account.credentials.secret_id, &account.region, action).await;
+        self.observer.waited(action, asked.elapsed());
     }
 
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
     /// [`Client::describe_instances_now`].
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
-        let secret_id = &account.credentials.secret_id;
-        let turn = self.limits.take(secret_id, &account.region, action, READ_WAIT).await;
+        let turn = self.wait_for(account, action, READ_WAIT).await;
         turn.map_err(|retry_after| CallError::RateLimited { retry_after })
+    }
+
+    async fn wait_for(&self, account: &Account, action: Action, longest: Duration) -> Result<(), Duration> {
+        let asked = Instant::now();
+        self.limits.take(&account.credentials.secret_id, &account.region, action, longest).await?;
+        self.observer.waited(action, asked.elapsed());
+        Ok(())
     }
 
     /// Writes and signs a create. Sends nothing.
@@ -290,7 +318,9 @@ impl Client {
             self.limits.throttled(&secret_id, &region, action, Instant::now());
         }
         let outcome = result.as_ref().err().map_or("ok", CallError::category);
-        let milliseconds = begun.elapsed().as_millis();
+        let took = begun.elapsed();
+        self.observer.called(action, result.as_ref().err(), took);
+        let milliseconds = took.as_millis();
         debug!(%action, %region, request_id, code, outcome, milliseconds, "cloud call");
         result
     }

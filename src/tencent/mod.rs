@@ -25,7 +25,7 @@ pub use autoscaling::{
     CreatePaiInstance, CreatePaiInstanceReply, DescribePaiInstances, DescribePaiInstancesReply, InstanceChargePrepaid,
     InternetAccessible, LoginSettings, PaiInstance, SystemDisk,
 };
-pub use client::{Client, PrepareError, Reply, SignedCreate};
+pub use client::{Client, Observer, PrepareError, Reply, SignedCreate};
 pub use credentials::{Account, AccountKey, Credentials, Fingerprint, InvalidCredentials, SecretId};
 pub use cvm::{
     DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag, VirtualPrivateCloud,

@@ -51,7 +51,7 @@ async fn settled(context: &Arc<Context>) {
         let begun = Instant::now();
         sweep(context).await;
         debug!(seconds = begun.elapsed().as_secs_f64(), "swept");
-        context.metrics.swept();
+        context.metrics.swept(context.clock.now());
         sleep_until(begun + context.clock.jittered(context.sweep_interval)).await;
         context.cloud_watch.book().begin_sweep();
     }
