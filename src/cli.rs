@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::telemetry::logs::LogFormat;
+use crate::tencent::Action;
 use crate::tencent::endpoints::DEFAULT_ROOT;
 
 /// Kubernetes operator for Tencent Cloud PAI instances: creates each paid machine exactly once.
@@ -54,6 +55,12 @@ pub struct RunOptions {
     /// Namespace to watch; may be given several times. All if it is left out.
     #[arg(long, env = "PAI_OPERATOR_WATCH_NAMESPACE", value_delimiter = ',')]
     pub watch_namespace: Vec<String>,
+    /// Labels of the objects to watch, such as `team=a` or `team in (a,b)`. An object that loses them is let alone.
+    #[arg(long, env = "PAI_OPERATOR_WATCH_LABEL_SELECTOR", value_parser = label_selector)]
+    pub watch_label_selector: Option<String>,
+    /// Calls a second of an action instead of the documented rate, in the form ACTION=RATE; may be given once for each.
+    #[arg(long, env = "PAI_OPERATOR_RATE_LIMIT", value_name = "ACTION=RATE", value_delimiter = ',', value_parser = rate_limit)]
+    pub rate_limit: Vec<(Action, u32)>,
     /// Address of `/metrics`, or `off`.
     #[arg(long, env = "PAI_OPERATOR_METRICS_ADDRESS", default_value = "[::]:8080")]
     pub metrics_address: Address,
@@ -102,6 +109,28 @@ impl FromStr for Address {
     }
 }
 
+/// The actions that the operator calls, which can be given a rate of their own.
+const LIMITED: [Action; 4] =
+    [Action::CreatePaiInstance, Action::DescribePaiInstances, Action::DescribeInstances, Action::TerminateInstances];
+
+/// A rate such as `DescribeInstances=20`, at most 100 calls a second: beyond that they could not be spaced evenly.
+fn rate_limit(text: &str) -> Result<(Action, u32), String> {
+    let parsed = text.split_once('=').and_then(|(name, rate)| {
+        let action = LIMITED.into_iter().find(|action| action.name() == name)?;
+        Some((action, rate.parse().ok().filter(|rate| (1..=100).contains(rate))?))
+    });
+    parsed.ok_or_else(|| {
+        let names = LIMITED.map(Action::name).join(", ");
+        format!("{text:?} must be ACTION=RATE with a whole rate from 1 to 100 and one of {names}")
+    })
+}
+
+/// A label selector: the API server judges it, but an empty one would select everything and was hardly meant.
+fn label_selector(text: &str) -> Result<String, String> {
+    let bare = text.trim();
+    if bare.is_empty() { Err("must not be empty: leave it out to watch all objects".into()) } else { Ok(bare.into()) }
+}
+
 /// A positive time span such as `90s` or `5m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
@@ -146,6 +175,17 @@ mod tests {
         assert_eq!("off".parse(), Ok(Address::Off));
         assert!("8080".parse::<Address>().is_err());
         assert!("[::]:8080".parse::<Address>().is_ok());
+    }
+
+    #[test]
+    fn rates_are_of_known_actions_and_within_bounds() {
+        assert_eq!(rate_limit("DescribeInstances=20"), Ok((Action::DescribeInstances, 20)));
+        for wrong in ["", "DescribeInstances", "DescribeInstances=0", "DescribeInstances=101", "StopInstances=1", "x=1"]
+        {
+            assert!(rate_limit(wrong).is_err(), "{wrong}");
+        }
+        assert!(label_selector(" ").is_err());
+        assert_eq!(label_selector("team in (a,b)"), Ok("team in (a,b)".to_owned()));
     }
 
     #[test]

@@ -93,7 +93,9 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
     };
     let (election, leadership) = Election::new(api.clone(), lease, clock.clone());
     let context = Arc::new(Context {
-        cloud: cloud_client(endpoints)?.observed_by(Arc::clone(&metrics) as Arc<dyn Observer>),
+        cloud: cloud_client(endpoints)?
+            .limited_to(options.rate_limit.clone())
+            .observed_by(Arc::clone(&metrics) as Arc<dyn Observer>),
         memory: Memory::default(),
         credentials: CredentialsReader::default(),
         listings: SharedListings::default(),
@@ -114,6 +116,7 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
     context.metrics.show(move || seen.upgrade().map(|context| census::take(&context)).unwrap_or_default());
     let settings = controller::Settings {
         namespaces: options.watch_namespace.clone(),
+        label_selector: options.watch_label_selector.clone(),
         max_concurrent_reconciles: options.max_concurrent_reconciles,
     };
     info!(version = env!("CARGO_PKG_VERSION"), "started");

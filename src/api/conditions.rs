@@ -1,4 +1,4 @@
-//! Condition types and the one list of reasons. Pure; who sets them is `controller::record`.
+//! Condition types and how they are set. Pure; who sets them is `controller::record`. The reasons are in `reasons`.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -26,88 +26,6 @@ impl ConditionType {
             Self::Stalled => "Stalled",
         }
     }
-}
-
-macro_rules! reasons {
-    ($($(#[doc = $doc:literal])* $name:ident $stalled:literal,)*) => {
-        /// Why `Ready` is what it is. Source: our choice; users' scripts rely on these words, so only add.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[doc = $doc])* $name,)* }
-
-        impl Reason {
-            /// Every reason, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The word in the status.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
-            }
-
-            /// Whether nothing moves until a person acts (`Stalled=True`).
-            pub fn needs_a_person(self) -> bool {
-                match self { $(Self::$name => $stalled,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// The machine runs and has the address it asked for.
-    Available false,
-    /// The machine is being created.
-    Provisioning false,
-    /// The machine is switched off.
-    Stopped false,
-    /// The machine is being terminated.
-    Deleting false,
-    /// The cloud refused calls because there were too many.
-    CloudThrottled false,
-    /// The cloud could not be reached, or failed.
-    CloudUnavailable false,
-    /// The types asked for are sold out.
-    OutOfStock false,
-    /// The account's quota is used up.
-    QuotaExceeded false,
-    /// The account's balance is too low.
-    InsufficientBalance false,
-    /// A create was sent and nobody knows yet whether it bought a machine.
-    OutcomeUnknown false,
-    /// The credentials Secret, or a key in it, is missing or empty.
-    CredentialsNotFound true,
-    /// The operator may not read the credentials Secret.
-    CredentialsForbidden true,
-    /// The cloud refused the credentials, or they are malformed.
-    CredentialsInvalid true,
-    /// The credentials belong to another secret id than the one that saw the machine.
-    CredentialsChanged true,
-    /// A Secret or ConfigMap named in the spec, or a key in it, is missing or unfit.
-    ReferenceNotFound true,
-    /// The operator may not read a Secret or ConfigMap named in the spec.
-    ReferenceForbidden true,
-    /// The cloud refused the parameters.
-    InvalidSpec true,
-    /// The cloud no longer offers the action.
-    ApiRetired true,
-    /// The cloud does not serve the region.
-    RegionUnsupported true,
-    /// Another `PaiInstance` has the same domain and region.
-    DomainConflict true,
-    /// Somebody else's machine has the domain.
-    DomainTaken true,
-    /// A machine exists without its domain.
-    DomainNotBound true,
-    /// Several machines match.
-    AmbiguousInstances true,
-    /// A second machine appeared after the object had given up on it.
-    DuplicateFound true,
-    /// The cloud failed to launch the machine, or it is broken.
-    InstanceFailed true,
-    /// The machine was destroyed outside of Kubernetes.
-    ExternallyDeleted true,
-    /// The machine is protected against termination.
-    DeleteProtected true,
-    /// The cloud does not take the machine back.
-    NotReturnable true,
 }
 
 /// Longest message of a condition, in bytes. Source: Kubernetes API conventions (`metav1.Condition.message`).

@@ -5,12 +5,14 @@
 
 pub mod conditions;
 pub mod crd;
+mod reasons;
 pub mod rules;
 pub mod spec;
 pub mod status;
 
-pub use conditions::{ConditionType, Reason};
+pub use conditions::ConditionType;
 pub use crd::crd;
+pub use reasons::Reason;
 pub use spec::{
     ChargeType, CredentialsRef, DeletionPolicy, InitScript, InstanceChargePrepaid, InternetAccessible, KeyRef,
     LoginSettings, PaiInstance, PaiInstanceSpec, SystemDisk,

@@ -51,15 +51,16 @@ pub async fn run(
     };
     tokio::select! {
         biased;
-        () = driver.run(events(apis), &stop) => {}
+        () = driver.run(events(apis, settings.label_selector.as_deref()), &stop) => {}
         () = context.cloud_watch.run(&context) => {}
     }
 }
 
 /// The beginning of a listing is left out: it is no success, and would end the back-off of a listing that fails time and again.
-fn events(apis: Vec<Api<PaiInstance>>) -> Events {
+fn events(apis: Vec<Api<PaiInstance>>, label_selector: Option<&str>) -> Events {
+    let config = watcher::Config { label_selector: label_selector.map(str::to_owned), ..watcher::Config::default() };
     let watches = apis.into_iter().enumerate().map(|(watch, api)| {
-        let events = watcher(api, watcher::Config::default());
+        let events = watcher(api, config.clone());
         let events = events.filter(|event| ready(!matches!(event, Ok(Event::Init)))).backoff(DefaultBackoff::default());
         events.map(move |event| (watch, event)).boxed()
     });

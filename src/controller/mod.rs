@@ -133,6 +133,8 @@ impl Pass {
 pub struct Settings {
     /// Namespaces to watch; empty means all.
     pub namespaces: Vec<String>,
+    /// Labels that the watched objects have; all if it is left out.
+    pub label_selector: Option<String>,
     /// Most passes at one time.
     pub max_concurrent_reconciles: u16,
 }

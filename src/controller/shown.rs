@@ -56,8 +56,8 @@ mod tests {
     fn object(status: &serde_json::Value) -> PaiInstance {
         serde_json::from_value(json!({
             "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance", "metadata": {"name": "a"},
-            "spec": {"region": "ap-guangzhou", "domainName": "a.pai.tcloudbase.com", "instanceType": "S4.SMALL2",
-                     "internetAccessible": {}, "credentialsRef": {"name": "c"}},
+            "spec": {"region": "ap-guangzhou", "domainName": "a.pai.tcloudbase.com", "instanceTypes": ["S4.SMALL2"],
+                     "internetAccessible": {"internetMaxBandwidthOut": 1}, "credentialsRef": {"name": "c"}},
             "status": status,
         }))
         .unwrap()

@@ -285,10 +285,8 @@ mod tests {
         let metrics = Metrics::default();
         let left = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&left);
-        metrics.show(move || match seen.load(Ordering::Relaxed) {
-            false => Census { leads: true, readiness: [(("False", "OutOfStock"), 1)].into(), ..Census::default() },
-            true => Census::default(),
-        });
+        let there = || Census { leads: true, readiness: [(("False", "OutOfStock"), 1)].into(), ..Census::default() };
+        metrics.show(move || if seen.load(Ordering::Relaxed) { Census::default() } else { there() });
         let shown = metrics.text().unwrap();
         assert!(shown.contains("pai_operator_leader 1\n"), "{shown}");
         assert!(shown.contains("pai_operator_paiinstances{ready=\"False\",reason=\"OutOfStock\"} 1\n"), "{shown}");

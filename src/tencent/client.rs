@@ -114,6 +114,12 @@ impl Client {
         Self { transport, endpoints, limits: Arc::new(RateLimits::default()), observer: Arc::new(()) }
     }
 
+    /// The same client with other rate limits than the documented ones.
+    #[must_use]
+    pub fn limited_to(self, rates: impl IntoIterator<Item = (Action, u32)>) -> Self {
+        Self { limits: Arc::new(RateLimits::with_rates(rates)), ..self }
+    }
+
     /// The same client, which tells `observer` about its calls.
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {

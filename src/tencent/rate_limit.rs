@@ -32,6 +32,8 @@ const FORGET: Duration = Duration::from_mins(10);
 /// The limits of one process, shared by all its workers.
 #[derive(Debug, Default)]
 pub struct RateLimits {
+    /// Calls a second, where they are other than documented.
+    rates: HashMap<Action, u32>,
     state: Mutex<State>,
 }
 
@@ -42,6 +44,11 @@ struct State {
 }
 
 impl RateLimits {
+    /// Limits with other rates than the documented ones for some actions, in calls a second.
+    pub fn with_rates(rates: impl IntoIterator<Item = (Action, u32)>) -> Self {
+        Self { rates: rates.into_iter().collect(), state: Mutex::default() }
+    }
+
     /// Takes a token that is due, or says when to come back. Nothing is reserved: callers that are turned away are
     /// given different times, one interval apart, so that they do not all come back at once.
     pub fn try_take(
@@ -115,7 +122,10 @@ impl RateLimits {
             state.swept = Some(now);
         }
         let key = (secret_id.clone(), region.clone(), action);
-        use_bucket(state.buckets.entry(key).or_insert_with(|| Bucket::new(action, now)))
+        use_bucket(state.buckets.entry(key).or_insert_with(|| {
+            let rate = self.rates.get(&action).copied().unwrap_or(action.documented_rate());
+            Bucket::new(rate, now)
+        }))
     }
 }
 
@@ -134,8 +144,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(action: Action, now: Instant) -> Self {
-        let nanoseconds = 1_000_000_000 * 100 / (u64::from(action.documented_rate()) * SHARE_PERCENT);
+    fn new(rate: u32, now: Instant) -> Self {
+        let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate.max(1)) * SHARE_PERCENT);
         Self { interval: Duration::from_nanos(nanoseconds), due: now, promised: now, halvings: 0, throttled_at: now }
     }
 

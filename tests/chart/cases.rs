@@ -23,7 +23,7 @@ pub type Row = (&'static str, Value, Check);
 
 /// All cases.
 pub fn rows() -> Vec<Row> {
-    [naming(), image(), cluster(), operator(), pod(), extras()].into_iter().flatten().collect()
+    [naming(), image(), cluster(), operator(), monitoring(), pod(), extras()].into_iter().flatten().collect()
 }
 
 fn naming() -> Vec<Row> {
@@ -145,6 +145,18 @@ fn operator() -> Vec<Row> {
             json!({"maxConcurrentReconciles": 3}),
             Arg("--max-concurrent-reconciles=3"),
         ),
+        cloud(
+            "tencentcloud.rateLimit",
+            json!({"rateLimit": {"DescribeInstances": 20}}),
+            Arg("--rate-limit=DescribeInstances=20"),
+        ),
+        cloud("tencentcloud.rateLimit", json!({}), NoArg("--rate-limit")),
+        (
+            "watch.labelSelector",
+            json!({"watch": {"labelSelector": "a in (b,c)"}}),
+            Arg("--watch-label-selector=a in (b,c)"),
+        ),
+        ("watch.labelSelector", json!({}), NoArg("--watch-label")),
         (
             "leaderElection.leaseDurationSeconds",
             json!({"leaderElection": {"leaseDurationSeconds": 30}}),
@@ -161,6 +173,76 @@ fn operator() -> Vec<Row> {
         ),
         ("extraArgs", json!({"extraArgs": ["--settle-window=9s"]}), Arg("--settle-window=9s")),
     ]
+}
+
+fn monitoring() -> Vec<Row> {
+    let monitor = |key: &'static str, kind: &'static str, endpoints: &str| -> Vec<Row> {
+        let with = |name: &str, value: Value| json!({key: {"enabled": true, name: value}});
+        let of = |name: &str| -> &'static str { format!("{key}.{name}").leak() };
+        vec![
+            (
+                of("enabled"),
+                json!({key: {"enabled": true}}),
+                Is(kind, "/spec/selector/matchLabels/app.kubernetes.io~1name", json!("pai-operator")),
+            ),
+            (of("enabled"), json!({}), Count(kind, 0)),
+            (of("labels"), with("labels", json!({"release": "p"})), Is(kind, "/metadata/labels/release", json!("p"))),
+            (
+                of("interval"),
+                with("interval", json!("7s")),
+                Is(kind, format!("/spec/{endpoints}/0/interval").leak(), json!("7s")),
+            ),
+        ]
+    };
+    let rule = |values| json!({"prometheusRule": values});
+    let link = "/spec/groups/0/rules/0/annotations/runbook_url";
+    let dashboard = |values| json!({"grafanaDashboard": values});
+    let policy = json!({"admissionPolicy": {"enabled": true}});
+    let mut rows = monitor("serviceMonitor", "ServiceMonitor", "endpoints");
+    rows.extend(monitor("podMonitor", "PodMonitor", "podMetricsEndpoints"));
+    rows.extend([
+        (
+            "serviceMonitor.enabled",
+            json!({"serviceMonitor": {"enabled": true}}),
+            Is("Service", "/spec/ports/0/port", json!(8080)),
+        ),
+        ("serviceMonitor.enabled", json!({}), Count("Service", 0)),
+        (
+            "prometheusRule.enabled",
+            rule(json!({"enabled": true})),
+            Is("PrometheusRule", "/spec/groups/0/name", json!("pai-operator.process")),
+        ),
+        ("prometheusRule.enabled", json!({}), Count("PrometheusRule", 0)),
+        (
+            "prometheusRule.labels",
+            rule(json!({"enabled": true, "labels": {"a": "b"}})),
+            Is("PrometheusRule", "/metadata/labels/a", json!("b")),
+        ),
+        (
+            "prometheusRule.runbookBaseUrl",
+            rule(json!({"enabled": true, "runbookBaseUrl": "https://x/docs"})),
+            Is("PrometheusRule", link, json!("https://x/docs/alerts.md#paioperatornoleader")),
+        ),
+        (
+            "grafanaDashboard.enabled",
+            dashboard(json!({"enabled": true})),
+            Is("ConfigMap", "/metadata/labels/grafana_dashboard", json!("1")),
+        ),
+        ("grafanaDashboard.enabled", json!({}), Count("ConfigMap", 0)),
+        (
+            "grafanaDashboard.labels",
+            dashboard(json!({"enabled": true, "labels": {"a": "b"}})),
+            Is("ConfigMap", "/metadata/labels/a", json!("b")),
+        ),
+        ("admissionPolicy.enabled", policy.clone(), Count("ValidatingAdmissionPolicy", 1)),
+        (
+            "admissionPolicy.enabled",
+            policy,
+            Is("ValidatingAdmissionPolicyBinding", "/spec/policyName", json!("pai-operator")),
+        ),
+        ("admissionPolicy.enabled", json!({}), Count("ValidatingAdmissionPolicy", 0)),
+    ]);
+    rows
 }
 
 fn pod() -> Vec<Row> {

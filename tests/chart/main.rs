@@ -10,7 +10,9 @@
     reason = "a test that cannot go on shall fail, in its helper functions too"
 )]
 
+mod admission;
 mod cases;
+mod monitoring;
 mod rendered;
 mod rights;
 mod server;

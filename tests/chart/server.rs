@@ -1,11 +1,16 @@
 //! The rendered chart, the plain manifests and the samples against a real API server.
 
 use std::fs;
+use std::sync::Once;
 use std::time::Duration;
 
 use pai_harness::{ControlPlane, wait_until};
 
+use crate::monitoring;
 use crate::rendered::{NAMESPACE, chart, ci_files, root, template};
+
+/// Once for all tests that share the control plane.
+static MONITORING: Once = Once::new();
 
 /// The shared control plane with the chart's namespaces. The API server warns about each pod
 /// template that does not meet the restricted profile, and a warning fails these tests.
@@ -19,6 +24,7 @@ fn plane() -> &'static ControlPlane {
         );
         plane.apply(&namespace).ok().unwrap();
     }
+    MONITORING.call_once(|| monitoring::install(plane));
     plane
 }
 

@@ -95,6 +95,8 @@ fn a_mistake_is_refused_and_the_message_names_the_value() {
             json!({"watch": {"namespaces": ["a"]}, "references": {"clusterWide": true}}),
             "references.clusterWide must be false",
         ),
+        (json!({"serviceMonitor": {"enabled": true}, "metrics": {"enabled": false}}), "metrics.enabled must be true"),
+        (json!({"tencentcloud": {"rateLimit": {"StopInstances": 1}}}), "rateLimit"),
         (json!({"podDisruptionBudget": {"enabled": true}}), "replicaCount must be 2 or more"),
     ];
     for (values, expected) in table {

@@ -9,5 +9,6 @@ mod gate;
 mod kill;
 mod page_example;
 mod protocol;
+mod rights;
 mod scene;
 mod wrong_input;

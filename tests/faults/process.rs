@@ -121,7 +121,11 @@ impl Process {
     }
 
     fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, concurrency: u16) {
-        let settings = controller::Settings { namespaces: Vec::new(), max_concurrent_reconciles: concurrency };
+        let settings = controller::Settings {
+            namespaces: Vec::new(),
+            label_selector: None,
+            max_concurrent_reconciles: concurrency,
+        };
         let (dead, abandoned) = (self.dead.clone(), self.abandoned.clone());
         self.world.log(|| format!("{} starts", self.name));
         tokio::spawn(async move {

@@ -15,6 +15,12 @@
 - --allow-insecure-endpoints
 {{- end }}
 - --max-concurrent-reconciles={{ int .Values.tencentcloud.maxConcurrentReconciles }}
+{{- range $action, $rate := .Values.tencentcloud.rateLimit }}
+- --rate-limit={{ $action }}={{ int $rate }}
+{{- end }}
+{{- with .Values.watch.labelSelector }}
+- {{ printf "--watch-label-selector=%s" . | quote }}
+{{- end }}
 {{- range .Values.watch.namespaces }}
 - --watch-namespace={{ . }}
 {{- end }}

@@ -31,6 +31,15 @@ static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
 impl ControlPlane {
     /// Starts one; returns when it is ready and has the namespace `default`.
     pub fn start() -> Result<Self, Error> {
+        Self::start_with(false)
+    }
+
+    /// The same, with an audit log of what service accounts ask, see [`ControlPlane::audit_log`].
+    pub fn audited() -> Result<Self, Error> {
+        Self::start_with(true)
+    }
+
+    fn start_with(audited: bool) -> Result<Self, Error> {
         let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
         let [etcd, peer, api] = &ports;
         let layout = Layout {
@@ -42,6 +51,7 @@ impl ControlPlane {
             etcd_port: etcd.number(),
             peer_port: peer.number(),
             api_port: api.number(),
+            audited,
         };
         if std::env::var_os("PAI_STACK_KEEP").is_none() {
             reaper::remove(&layout.folder)?;
@@ -61,6 +71,14 @@ impl ControlPlane {
         };
         control_plane.wait_for_default_namespace()?;
         Ok(control_plane)
+    }
+
+    /// What service accounts asked for: an audit Event each, in the order of their ends.
+    pub fn audit_log(&self) -> Result<Vec<Value>, Error> {
+        let file = self.layout.audit_log();
+        let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {}", file.display())))?;
+        // The last line may be half written.
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     /// The one that all tests of this process share. It ends with the process.

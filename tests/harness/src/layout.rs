@@ -56,7 +56,20 @@ pub struct Layout {
     pub peer_port: u16,
     /// The API server, TLS.
     pub api_port: u16,
+    /// Whether the API server writes down what service accounts ask of it, see [`Layout::audit_log`].
+    pub audited: bool,
 }
+
+/// What is audited: who asked for what with which verb and answer, of service accounts alone; no bodies.
+const AUDIT_POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    userGroups: ['system:serviceaccounts']
+  - level: None
+";
 
 impl Layout {
     /// The cluster administrator's kubeconfig.
@@ -67,6 +80,11 @@ impl Layout {
     /// Address of the API server.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.api_port)
+    }
+
+    /// One JSON object a line for each request of a service account.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     /// Writes a kubeconfig that logs in with a token.
@@ -124,22 +142,25 @@ impl Layout {
     /// Starts the API server.
     pub fn start_apiserver(&self, lifetime: Lifetime) -> Result<Process, Error> {
         let file = |name: &str| self.folder.join(name).display().to_string();
-        self.start(
-            Tool::KubeApiserver,
-            lifetime,
-            vec![
-                format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
-                format!("--cert-dir={}", file("certs")),
-                format!("--secure-port={}", self.api_port),
-                "--bind-address=127.0.0.1".into(),
-                "--service-account-issuer=https://kubernetes.default.svc".into(),
-                format!("--service-account-signing-key-file={}", file("sa.key")),
-                format!("--service-account-key-file={}", file("sa.pub")),
-                format!("--token-auth-file={}", file("tokens.csv")),
-                "--authorization-mode=RBAC".into(),
-                "--service-cluster-ip-range=10.0.0.0/24".into(),
-            ],
-        )
+        let mut args = vec![
+            format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+            format!("--cert-dir={}", file("certs")),
+            format!("--secure-port={}", self.api_port),
+            "--bind-address=127.0.0.1".into(),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            format!("--service-account-signing-key-file={}", file("sa.key")),
+            format!("--service-account-key-file={}", file("sa.pub")),
+            format!("--token-auth-file={}", file("tokens.csv")),
+            "--authorization-mode=RBAC".into(),
+            "--service-cluster-ip-range=10.0.0.0/24".into(),
+        ];
+        if self.audited {
+            let policy = file("audit-policy.yaml");
+            fs::write(&policy, AUDIT_POLICY).map_err(Error::io("writing the audit policy"))?;
+            args.push(format!("--audit-policy-file={policy}"));
+            args.push(format!("--audit-log-path={}", self.audit_log().display()));
+        }
+        self.start(Tool::KubeApiserver, lifetime, args)
     }
 
     /// Starts the controllers that namespaces, owner references and service accounts need.

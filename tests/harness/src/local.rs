@@ -116,6 +116,7 @@ impl Local {
 
     fn layout(&self) -> Layout {
         Layout {
+            audited: false,
             folder: self.folder.join("cluster"),
             etcd_port: self.port(ETCD),
             peer_port: self.port("etcd-peer"),

@@ -24,6 +24,8 @@ pub struct Options {
     /// Share one control plane with the other tests of this process. The operator then watches one
     /// new namespace only, and the chart gives it Roles only.
     pub shared: bool,
+    /// Whether the control plane, one of its own, writes down what the operator asks of it.
+    pub audited: bool,
     /// Added to the operator's arguments, through the chart's `extraArgs`.
     pub operator_args: Vec<String>,
     /// Added to the stand-in cloud's arguments.
@@ -42,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             shared: false,
+            audited: false,
             operator_args: Vec::new(),
             simulator_args: Vec::new(),
             helm_values: json!({}),
@@ -85,7 +88,8 @@ impl Stack {
             (plane, release, format!("test-{number}"))
         } else {
             let release = Release { name: "pai-operator".into(), namespace: "pai-system".into() };
-            let plane = Plane::Own(Box::new(ControlPlane::start()?));
+            let plane = if options.audited { ControlPlane::audited() } else { ControlPlane::start() };
+            let plane = Plane::Own(Box::new(plane?));
             (plane, release, "default".into())
         };
         let layout = plane.get().layout();
