@@ -6,9 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test may stop
 
 mod gate;
+mod judges;
 mod kill;
+mod lifecycle;
 mod page_example;
 mod protocol;
 mod rights;
 mod scene;
+mod stages;
 mod wrong_input;
