@@ -31,7 +31,7 @@ help:
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make teeth  takes each guard away in turn: its test must fail'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
-	@echo 'make gen    regenerates the CRD, its copy in the chart, and deploy/operator.yaml'
+	@echo 'make gen    regenerates the CRD, its copy in the chart, deploy/operator.yaml and the pages of reference'
 	@echo 'make bench  measurements into target/bench/report.json'
 	@echo 'make image  the container image'
 
@@ -98,6 +98,7 @@ gen: programs
 	cp target/crd.yaml $(CHART)/files/crds/$(CRD)
 	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system > target/operator.yaml
 	cp target/operator.yaml deploy/operator.yaml
+	PAI_WRITE_REFERENCE=1 cargo test --quiet --locked --test reference -- the_page
 
 lint: lint-rust lint-chart lint-scripts lint-deny
 
