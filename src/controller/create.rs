@@ -234,6 +234,7 @@ async fn buy(
     purchase: Purchase,
     signed: SignedCreate,
 ) -> Duration {
+    context.cloud.create_slot(&account).await;
     let closed = if let Err(why) = gate(&context, &purchase) {
         Closed::not_sent(why)
     } else {

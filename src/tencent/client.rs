@@ -132,6 +132,12 @@ impl Client {
         self.wait_for(account, Action::CreatePaiInstance, longest).await
     }
 
+    /// Waits for the moment at which a create may be sent. Ask right before [`Client::send_create`]: its token was taken before the intent
+    /// was written, which takes now less and now more time.
+    pub async fn create_slot(&self, account: &Account) {
+        self.limits.slot(&account.credentials.secret_id, &account.region, Action::CreatePaiInstance).await;
+    }
+
     /// Whether a read would be the next one, as far as objects wait for one.
     pub fn has_room(&self, account: &Account, action: Action) -> bool {
         self.limits.has_room(&account.credentials.secret_id, &account.region, action)
@@ -233,6 +239,7 @@ impl Client {
             .map_err(|retry_after| CallError::RateLimited { retry_after })?;
         let request = TerminateInstances { instance_ids: [id.clone()] };
         let signed = self.sign(account, action, &request, 0, now).map_err(|error| not_sent(&error))?;
+        self.limits.slot(&account.credentials.secret_id, &account.region, action).await;
         let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
         Ok(Reply {
             value: (),
@@ -262,6 +269,7 @@ impl Client {
         now: Timestamp,
     ) -> Result<Reply<T>, CallError> {
         let signed = self.sign(account, action, parameters, 0, now).map_err(|error| not_sent(&error))?;
+        self.limits.slot(&account.credentials.secret_id, &account.region, action).await;
         self.call(signed, open).await
     }
 

@@ -1,7 +1,7 @@
 //! Keeps calls below the cloud's documented rates, per key pair, region and action. Needs tokio's clock, so that tests
 //! can stop it; must not make bursts, because the cloud counts in one-second windows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use super::region::Region;
 const SHARE_PERCENT: u64 = 98;
 /// How early a call may come, for timers that wake on whole milliseconds. Well below the 20 ms to spare.
 const TOLERANCE: Duration = Duration::from_millis(5);
+/// In how long the cloud counts calls, with some to spare for ways of unequal length: no more than its rate are sent in it.
+const WINDOW: Duration = Duration::from_millis(1010);
 /// Pause after the cloud said that there were too many calls: it counts in windows of one second.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the rate is halved at most: to an eighth.
@@ -94,6 +96,18 @@ impl RateLimits {
         }
     }
 
+    /// Waits until one more call can be sent without the cloud counting too many. To be asked at the last moment: between its token and
+    /// its first byte a call may be held up, and would then come together with the ones after it.
+    pub async fn slot(&self, secret_id: &SecretId, region: &Region, action: Action) {
+        loop {
+            let now = Instant::now();
+            match self.with(secret_id, region, action, now, |bucket| bucket.slot(now)) {
+                Ok(()) => return,
+                Err(free_at) => sleep_until(free_at).await,
+            }
+        }
+    }
+
     /// Whether a call would have to wait for no more than the next token: nobody but routine work is before it.
     pub fn has_room(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
         let now = Instant::now();
@@ -134,6 +148,10 @@ impl RateLimits {
 struct Bucket {
     /// Between two calls at the full rate.
     interval: Duration,
+    /// Calls a second at the full rate.
+    rate: usize,
+    /// When the last calls were sent, as many as the rate, the oldest first.
+    sent: VecDeque<Instant>,
     /// When the next token is due.
     due: Instant,
     /// The last time that was given to a caller who was turned away.
@@ -145,8 +163,11 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: u32, now: Instant) -> Self {
-        let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate.max(1)) * SHARE_PERCENT);
-        Self { interval: Duration::from_nanos(nanoseconds), due: now, promised: now, halvings: 0, throttled_at: now }
+        let rate = rate.max(1);
+        let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate) * SHARE_PERCENT);
+        let rate = usize::try_from(rate).unwrap_or(usize::MAX);
+        let interval = Duration::from_nanos(nanoseconds);
+        Self { interval, rate, sent: VecDeque::new(), due: now, promised: now, halvings: 0, throttled_at: now }
     }
 
     fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
@@ -166,6 +187,19 @@ impl Bucket {
         }
         self.due = due + self.interval(now);
         Ok(due)
+    }
+
+    /// Takes the right to send now, or says when the oldest of the last calls leaves the cloud's window.
+    fn slot(&mut self, now: Instant) -> Result<(), Instant> {
+        if self.sent.len() >= self.rate {
+            let free_at = self.sent.front().map_or(now, |oldest| *oldest + WINDOW);
+            if free_at > now {
+                return Err(free_at);
+            }
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+        Ok(())
     }
 
     /// The token that is due now, or how long until one may be: nobody reserved it then.
@@ -198,6 +232,11 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
+
     use super::*;
 
     const ACTION: Action = Action::CreatePaiInstance;
@@ -235,6 +274,27 @@ mod tests {
             assert!(most <= documented, "{action}: {most}");
             assert!(most >= documented - 1, "{action}: {most}");
         }
+    }
+
+    /// Each call is held up between its token and its send, now less and now more.
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_are_held_up_do_not_bunch() {
+        let (limits, id, region) = keys();
+        let limits = Arc::new(limits);
+        let mut calls = JoinSet::new();
+        for nth in 0..200_u64 {
+            limits.take(&id, &region, ACTION, Duration::MAX).await.unwrap();
+            let (limits, id, region) = (Arc::clone(&limits), id.clone(), region.clone());
+            calls.spawn(async move {
+                sleep(Duration::from_millis(nth * 7919 % 400)).await;
+                limits.slot(&id, &region, ACTION).await;
+                Instant::now()
+            });
+        }
+        let begun = Instant::now();
+        let sent = calls.join_all().await;
+        assert!(most_in_one_second(&sent) <= 20, "{}", most_in_one_second(&sent));
+        assert!(sent.iter().max().unwrap().duration_since(begun) < Duration::from_secs(1), "nobody waits for long");
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,13 +31,17 @@ pub enum Tool {
     Helm,
     /// Checks of rendered manifests.
     KubeScore,
+    /// Checks and unit tests of alerts.
+    Promtool,
+    /// Checks of the forge's workflow files.
+    Actionlint,
 }
 
 /// What the local stack needs, in the order of building.
 pub const STACK: [Tool; 5] = [Tool::KubeApiserver, Tool::Etcd, Tool::Kubectl, Tool::KubeControllerManager, Tool::Helm];
 
 /// What `make lint` needs.
-pub const LINT: [Tool; 2] = [Tool::Helm, Tool::KubeScore];
+pub const LINT: [Tool; 4] = [Tool::Helm, Tool::KubeScore, Tool::Promtool, Tool::Actionlint];
 
 impl Tool {
     /// The program's usual name, also on our command line.
@@ -49,6 +53,8 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Helm => "helm",
             Self::KubeScore => "kube-score",
+            Self::Promtool => "promtool",
+            Self::Actionlint => "actionlint",
         }
     }
 
@@ -67,6 +73,8 @@ impl Tool {
             }
             Self::Helm => ("chart", "helm.sh/helm/v4/cmd/helm", "90 seconds"),
             Self::KubeScore => ("lint", "github.com/zegl/kube-score/cmd/kube-score", "15 seconds"),
+            Self::Promtool => ("alerts", "github.com/prometheus/prometheus/cmd/promtool", "3 minutes"),
+            Self::Actionlint => ("workflows", "github.com/rhysd/actionlint/cmd/actionlint", "10 seconds"),
         };
         Recipe { folder, package, minutes }
     }
