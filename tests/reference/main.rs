@@ -6,9 +6,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
 )]
 
+mod alerts;
 mod api;
 mod conditions;
 mod flags;

@@ -12,6 +12,7 @@
 
 mod controlplane;
 pub mod demo;
+pub mod image;
 mod error;
 mod http;
 mod layout;

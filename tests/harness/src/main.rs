@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pai_harness::image::Image;
 use pai_harness::local::{self, Wishes};
 use pai_harness::toolchain::{LINT, STACK, Tool, path};
 use pai_harness::{ControlPlane, Error, demo};
@@ -36,6 +37,21 @@ enum Command {
         /// Its usual name, such as `helm`.
         name: String,
     },
+    /// Writes the container image as an OCI layout.
+    Image {
+        /// The static program.
+        #[arg(long)]
+        program: std::path::PathBuf,
+        /// Where to: a folder that is replaced.
+        #[arg(long)]
+        to: std::path::PathBuf,
+        /// The architecture, `amd64` or `arm64`.
+        #[arg(long, default_value = "amd64")]
+        architecture: String,
+        /// The commit.
+        #[arg(long, default_value = "unknown")]
+        revision: String,
+    },
     /// Prints the cache folder.
     Cache,
 }
@@ -64,6 +80,9 @@ fn run(command: Command) -> Result<(), Error> {
             let tool = Tool::named(&name).ok_or_else(|| Error::Other(format!("there is no pinned tool {name}")))?;
             println!("{}", path(tool)?.display());
             Ok(())
+        }
+        Command::Image { program, to, architecture, revision } => {
+            Image { program, architecture, revision }.write(&to)
         }
         Command::Cache => {
             println!("{}", pai_harness::toolchain::cache()?.display());
