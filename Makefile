@@ -60,6 +60,9 @@ down: harness
 # `cargo test` finds or builds them itself.
 test: programs tools
 	cargo test --workspace --locked --no-fail-fast
+	@echo 'once more what the API server judges, on the oldest version that we serve (Kubernetes 1.33)'
+	@PAI_KUBERNETES=oldest $(HARNESS) tool kube-apiserver > /dev/null
+	PAI_KUBERNETES=oldest cargo test --locked --no-fail-fast --test chart --test crd --test conformance
 
 # The short form of each is in `make test`.
 SEEDS ?= 0..10000
@@ -102,6 +105,12 @@ gen: programs
 	cp target/crd.yaml $(CHART)/files/crds/$(CRD)
 	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system > target/operator.yaml
 	cp target/operator.yaml deploy/operator.yaml
+	for overlay in namespaced restricted; do \
+	  "$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system \
+	    --values $(CHART)/ci/$$overlay-values.yaml > target/operator.yaml; \
+	  cp target/operator.yaml deploy/overlays/$$overlay/operator.yaml; \
+	  cp deploy/namespace.yaml deploy/overlays/$$overlay/namespace.yaml; \
+	done
 	PAI_WRITE_REFERENCE=1 cargo test --quiet --locked --test reference -- the_page
 
 lint: lint-rust lint-chart lint-alerts lint-files lint-scripts lint-deny

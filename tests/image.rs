@@ -98,11 +98,15 @@ fn the_dockerfile_says_the_same() {
     assert_eq!(instruction("CMD"), [config["Cmd"].to_string()]);
     let ports: Vec<&str> = config["ExposedPorts"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(instruction("EXPOSE"), [ports.join(" ")]);
-    let labels = instruction("LABEL").join(" ").replace("${VERSION}", env!("CARGO_PKG_VERSION")).replace("${REVISION}", "0123abc");
+    let labels = instruction("LABEL")
+        .join(" ")
+        .replace("${VERSION}", env!("CARGO_PKG_VERSION"))
+        .replace("${REVISION}", "0123abc");
     for (label, value) in config["Labels"].as_object().unwrap() {
         assert!(labels.contains(&format!("{label}={value}")), "{label}={value} in {labels}");
     }
-    let copied: Vec<String> = instruction("COPY").iter().map(|copy| copy.split(' ').nth(1).unwrap().to_owned()).collect();
+    let copied: Vec<String> =
+        instruction("COPY").iter().map(|copy| copy.split(' ').nth(1).unwrap().to_owned()).collect();
     assert_eq!(copied, ["/etc/ssl/certs/ca-certificates.crt", "/licenses", "/pai-operator"]);
     fs::remove_dir_all(folder).unwrap();
 }

@@ -1,5 +1,5 @@
 //! Keeps calls below the cloud's documented rates, per key pair, region and action. Needs tokio's clock, so that tests
-//! can stop it; must not make bursts, because the cloud counts in one-second windows.
+//! can stop it; must not send more in a second than the cloud takes, which counts in windows of one second.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +18,9 @@ const SHARE_PERCENT: u64 = 98;
 const TOLERANCE: Duration = Duration::from_millis(5);
 /// In how long the cloud counts calls, with some to spare for ways of unequal length: no more than its rate are sent in it.
 const WINDOW: Duration = Duration::from_millis(1010);
+/// For how long tokens that nobody came for are kept: whoever is late by a little catches up, so that the rate is used to the full. What is
+/// really sent in one second is bounded by [`RateLimits::slot`] all the same.
+const KEPT: Duration = Duration::from_millis(500);
 /// Pause after the cloud said that there were too many calls: it counts in windows of one second.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the rate is halved at most: to an eighth.
@@ -143,7 +146,7 @@ impl RateLimits {
     }
 }
 
-/// Tokens of one key: evenly spaced, never saved up.
+/// Tokens of one key: evenly spaced, and kept for a moment.
 #[derive(Debug)]
 struct Bucket {
     /// Between two calls at the full rate.
@@ -172,7 +175,7 @@ impl Bucket {
 
     fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
         if now + TOLERANCE >= self.due {
-            self.due = self.due.max(now) + self.interval(now);
+            self.due = self.earliest(now) + self.interval(now);
             return Ok(());
         }
         let next = self.promised + self.interval(now);
@@ -181,12 +184,13 @@ impl Bucket {
     }
 
     fn reserve(&mut self, now: Instant, longest: Duration) -> Result<Instant, Duration> {
-        let due = self.due.max(now);
-        if due - now > longest {
-            return Err(due - now);
+        let due = self.earliest(now);
+        let wait = due.saturating_duration_since(now);
+        if wait > longest {
+            return Err(wait);
         }
         self.due = due + self.interval(now);
-        Ok(due)
+        Ok(due.max(now))
     }
 
     /// Takes the right to send now, or says when the oldest of the last calls leaves the cloud's window.
@@ -207,8 +211,14 @@ impl Bucket {
         if now + TOLERANCE < self.due {
             return Err(self.due - now);
         }
-        self.due = self.due.max(now) + self.interval(now);
+        self.due = self.earliest(now) + self.interval(now);
         Ok(now)
+    }
+
+    /// When the next token is or was due: no longer ago than tokens are kept. Slowed down, none is kept.
+    fn earliest(&self, now: Instant) -> Instant {
+        let kept = if self.halvings_left(now) == 0 { KEPT } else { Duration::ZERO };
+        self.due.max(now.checked_sub(kept).unwrap_or(now))
     }
 
     fn throttled(&mut self, now: Instant) {

@@ -17,6 +17,9 @@ pub fn chart() -> PathBuf {
     root().join("charts/pai-operator")
 }
 
+/// The kustomize overlays, named for the values file that each is made with.
+pub const OVERLAYS: [&str; 2] = ["namespaced", "restricted"];
+
 /// The values files of the chart's `ci` folder.
 pub fn ci_files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
@@ -86,4 +89,10 @@ fn generated_files_are_up_to_date() {
     let committed = fs::read_to_string(root().join("deploy/operator.yaml")).unwrap();
     let now = template(&[]).unwrap();
     assert!(committed == now, "deploy/operator.yaml differs from the chart: run `make gen`");
+    for overlay in OVERLAYS {
+        let values = chart().join(format!("ci/{overlay}-values.yaml"));
+        let committed = fs::read_to_string(root().join("deploy/overlays").join(overlay).join("operator.yaml")).unwrap();
+        let now = template(&["--values", values.to_str().unwrap()]).unwrap();
+        assert!(committed == now, "deploy/overlays/{overlay} differs from the chart: run `make gen`");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pai_harness::{ControlPlane, wait_until};
 
 use crate::monitoring;
-use crate::rendered::{NAMESPACE, chart, ci_files, root, template};
+use crate::rendered::{NAMESPACE, OVERLAYS, chart, ci_files, root, template};
 
 /// Once for all tests that share the control plane.
 static MONITORING: Once = Once::new();
@@ -48,9 +48,11 @@ fn the_api_server_takes_the_chart_with_every_values_file() {
 #[test]
 fn the_api_server_takes_the_plain_manifests() {
     let plane = plane();
-    let folder = root().join("deploy");
-    let yaml = plane.kubectl(&["kustomize", folder.to_str().unwrap()]).ok().unwrap();
-    dry_run(plane, "deploy", &yaml);
+    let overlays = OVERLAYS.map(|overlay| root().join("deploy/overlays").join(overlay));
+    for folder in [root().join("deploy")].iter().chain(&overlays) {
+        let yaml = plane.kubectl(&["kustomize", folder.to_str().unwrap()]).ok().unwrap();
+        dry_run(plane, &folder.display().to_string(), &yaml);
+    }
 }
 
 /// On a control plane of its own, as the release changes what all namespaces share.

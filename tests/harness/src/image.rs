@@ -42,7 +42,8 @@ impl Image {
         fs::create_dir_all(&blobs).map_err(Error::io(format!("creating {}", blobs.display())))?;
         let layer = layer(&self.files()?)?;
         let layer_digest = put(&blobs, &layer)?;
-        let config = serde_json::to_vec(&self.config(&layer_digest)).map_err(|error| Error::Other(error.to_string()))?;
+        let config =
+            serde_json::to_vec(&self.config(&layer_digest)).map_err(|error| Error::Other(error.to_string()))?;
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -88,8 +89,9 @@ impl Image {
 
     fn files(&self) -> Result<Files, Error> {
         let certificates = CERTIFICATES.iter().find(|file| Path::new(file).is_file());
-        let certificates = certificates
-            .ok_or_else(|| Error::Other(format!("no certificates at {}: install ca-certificates", CERTIFICATES.join(", "))))?;
+        let certificates = certificates.ok_or_else(|| {
+            Error::Other(format!("no certificates at {}: install ca-certificates", CERTIFICATES.join(", ")))
+        })?;
         let mut files = Files::from([
             ("pai-operator".to_owned(), (0o755, read(&self.program)?)),
             ("etc/ssl/certs/ca-certificates.crt".to_owned(), (0o644, read(Path::new(certificates))?)),
@@ -115,10 +117,13 @@ fn is_licence(file: &str) -> bool {
 /// The crates that are in the program, each with its folder.
 fn dependencies() -> Result<BTreeMap<String, PathBuf>, Error> {
     let root = programs::root();
-    let tree = ["tree", "--locked", "--package", "pai-operator", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree =
+        ["tree", "--locked", "--package", "pai-operator", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let names = output(Command::new("cargo").args(tree).current_dir(&root))?;
-    let metadata = output(Command::new("cargo").args(["metadata", "--locked", "--format-version", "1"]).current_dir(&root))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Error::Other(format!("cargo metadata: {error}")))?;
+    let metadata =
+        output(Command::new("cargo").args(["metadata", "--locked", "--format-version", "1"]).current_dir(&root))?;
+    let metadata: Value =
+        serde_json::from_str(&metadata).map_err(|error| Error::Other(format!("cargo metadata: {error}")))?;
     let text = |package: &Value, key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
     let folders: BTreeMap<String, PathBuf> = packages

@@ -12,9 +12,9 @@
 
 mod controlplane;
 pub mod demo;
-pub mod image;
 mod error;
 mod http;
+pub mod image;
 mod layout;
 pub mod local;
 mod operator;

@@ -81,9 +81,7 @@ fn run(command: Command) -> Result<(), Error> {
             println!("{}", path(tool)?.display());
             Ok(())
         }
-        Command::Image { program, to, architecture, revision } => {
-            Image { program, architecture, revision }.write(&to)
-        }
+        Command::Image { program, to, architecture, revision } => Image { program, architecture, revision }.write(&to),
         Command::Cache => {
             println!("{}", pai_harness::toolchain::cache()?.display());
             Ok(())

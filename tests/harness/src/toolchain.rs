@@ -65,7 +65,7 @@ impl Tool {
 
     fn recipe(self) -> Recipe {
         let (folder, package, minutes) = match self {
-            Self::KubeApiserver => ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "4 minutes"),
+            Self::KubeApiserver => (server_folder(), "k8s.io/kubernetes/cmd/kube-apiserver", "4 minutes"),
             Self::Etcd => ("kubernetes", "go.etcd.io/etcd/server/v3", "20 seconds"),
             Self::Kubectl => ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", "30 seconds"),
             Self::KubeControllerManager => {
@@ -97,6 +97,15 @@ struct Recipe {
     package: &'static str,
     /// How long it usually takes on 2 cores, from nothing.
     minutes: &'static str,
+}
+
+/// The folder that pins the API server: the newest version, or the oldest that we serve where `PAI_KUBERNETES` says `oldest`.
+fn server_folder() -> &'static str {
+    if std::env::var_os("PAI_KUBERNETES").is_some_and(|wish| wish == "oldest") {
+        "kubernetes-oldest"
+    } else {
+        "kubernetes"
+    }
 }
 
 /// The path of a tool; builds it first where needed, with progress lines on standard error.
