@@ -50,6 +50,8 @@ pub struct Recollection {
     pub empty_rounds: Option<EmptyRounds>,
     /// The last complete look for the domain of a machine and for a second one.
     pub recheck: Option<Recheck>,
+    /// The last request of a person to look again that was answered by a look.
+    pub last_request: Option<String>,
     /// The last answer of a person that was dealt with, so that it is told of only once.
     pub last_answer: Option<String>,
     /// Whether that answer was declared ignored. It is then never acted on later.
@@ -70,7 +72,8 @@ impl Recollection {
     /// Forgets what an object at rest has no use for.
     pub fn settle(&mut self) {
         let (last_answer, last_answer_ignored) = (self.last_answer.take(), self.last_answer_ignored);
-        *self = Self { last_answer, last_answer_ignored, ..Self::default() };
+        let last_request = self.last_request.take();
+        *self = Self { last_request, last_answer, last_answer_ignored, ..Self::default() };
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 
 use super::Context;
-use super::cloud_watch::Look;
+use super::cloud_watch::{Look, RECENT};
 use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::problem::{Problem, Retry, reason_of_attempt};
@@ -172,7 +172,16 @@ async fn look_at_machines(
         context.cloud_watch.tell_of_trouble(context, key, problem);
         problem.clone()
     })?;
-    context.cloud_watch.look(context, key, account, &seen.status.instance_ids).await
+    // Who has just changed something in the cloud and asks to look again must not be shown what was before.
+    let request = &seen.inputs.reconcile_requested_at;
+    let asked_anew = request.is_some() && *request != seen.recollection.last_request;
+    let recent = if asked_anew { Duration::ZERO } else { RECENT };
+    let looks = context.cloud_watch.look(context, key, account, &seen.status.instance_ids, recent).await?;
+    if asked_anew {
+        let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
+        context.memory.update(uid, |known| known.last_request.clone_from(request));
+    }
+    Ok(looks)
 }
 
 /// Remembers since when each id has been missing from complete listings of the account that knew it; any other listing says nothing.

@@ -17,9 +17,10 @@ const SHARE_PERCENT: u64 = 99;
 const TOLERANCE: Duration = Duration::from_millis(5);
 /// In how long the cloud counts calls, with some to spare for ways of unequal length: no more than its rate are sent in it.
 const WINDOW: Duration = Duration::from_millis(1010);
-/// For how long tokens that nobody came for are kept: whoever is late by a little catches up, so that the rate is used to the full. What is
-/// really sent in one second is bounded by [`RateLimits::slot`] all the same.
-const KEPT: Duration = Duration::from_millis(500);
+/// For how long tokens that nobody came for are kept. Whoever was late then has its token at once and waits for its slot instead: behind a
+/// stall of the API server a few creates stand ready to be sent, and the cloud's second is never left empty. What is really sent in
+/// one second is bounded by [`RateLimits::slot`]. Source: our choice: longer than most stalls, far below the ten seconds of the gate.
+const KEPT: Duration = Duration::from_millis(1500);
 /// Pause after the cloud said that there were too many calls: it counts in windows of one second.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the rate is halved at most: to an eighth.

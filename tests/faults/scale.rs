@@ -100,6 +100,23 @@ fn objects_at_rest_cost_a_hundredth_of_a_call_a_sweep_and_nothing_else() {
 }
 
 #[test]
+fn who_asks_to_look_again_is_not_shown_what_was_before() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 2).await;
+        for (request, state, reason) in [("1", "STOPPED", "Stopped"), ("2", "RUNNING", "Available")] {
+            world.annotate("web-000", "reconcile-requested-at", &request.into());
+            sleep(Duration::from_secs(1)).await;
+            // A moment after a look, somebody changes something and asks anew.
+            change(&world, &id_of(&world, "web-000"), state);
+            world.annotate("web-000", "reconcile-requested-at", &format!("{request} again").into());
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(ready(&world, "web-000").reason, reason);
+        }
+    });
+}
+
+#[test]
 fn only_the_object_whose_machine_changed_is_woken() {
     run(1, |world| async move {
         start(&world);

@@ -33,7 +33,7 @@ pub struct Look {
 }
 
 /// How old a look may be that a pass goes by. Source: our choice: as old as one that a fresh machine's sweep just made.
-const RECENT: Duration = FRESH;
+pub const RECENT: Duration = FRESH;
 
 /// The watch of one process.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl CloudWatch {
         self.changed.send_replace(());
     }
 
-    /// The machines as they are now: from a look of the last seconds, or else from one made at once, together with what other objects of
+    /// The machines as they are now: from a look that is no older than `recent`, or else from one made at once, together with what other objects of
     /// the account ask at this moment.
     pub async fn look(
         &self,
@@ -76,8 +76,9 @@ impl CloudWatch {
         key: &Key,
         account: &Account,
         ids: &[String],
+        recent: Duration,
     ) -> Result<BTreeMap<String, Look>, Problem> {
-        if let Some(looks) = self.book().recent(&account.key(), ids, RECENT) {
+        if let Some(looks) = self.book().recent(&account.key(), ids, recent) {
             return Ok(looks);
         }
         let looks = self.batches.describe(context, account, ids).await?;
