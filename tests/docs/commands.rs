@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::words::{commands, simple, spans, values};
 use crate::{documents, read, root};
 
-/// Options of other tools that the prose names by themselves: kubectl, helm, make and cargo.
-const OF_OTHERS: &[&str] = &["--set", "--wait", "--reuse-values", "--reset-then-reuse-values", "--locked", "--version"];
+/// Options of other tools (kubectl, helm, cargo, etcd) that the prose names by themselves.
+const OF_OTHERS: &[&str] =
+    &["--from-literal", "--locked", "--reset-then-reuse-values", "--reuse-values", "--unsafe-no-fsync", "--wait"];
 
 /// Folders of the repository with which a path in a command begins.
 const FOLDERS: &[&str] = &["charts/", "crds/", "deploy/samples", "deploy/argocd", "docs/", "tests/", ".github/"];
@@ -148,6 +149,9 @@ fn fault_of_command(words: &[String]) -> Option<String> {
 /// What is wrong with a piece of code in the prose.
 fn fault_of_span(span: &str) -> Option<String> {
     let word = span.split([' ', '=', ':']).next().unwrap_or_default();
+    if word == "--set" {
+        return simple(&format!("helm {span}")).iter().find_map(|words| fault_of_command(words));
+    }
     if word.starts_with("--") {
         return (!FLAGS.contains(word) && !OF_OTHERS.contains(&word)).then(|| format!("no flag {word}"));
     }
@@ -203,7 +207,8 @@ fn what_does_not_exist_is_found() {
         block("kubectl rollout status deploy/pai-operator"),
         block("SEEDS=0..9 make faults; cargo test --test faults; pai-operator run --settle-window=10m"),
         block("kubectl annotate pai a pai.tencentcloud.io/paused- && kubectl get paiinstance.pai.tencentcloud.io/web"),
-        "`--settle-window`, `--set`, `watch.namespaces`, `metrics.md`, `rbac.aggregate.edit: false`".to_owned(),
+        "`--settle-window`, `--set log.level=debug`, `watch.namespaces`, `metrics.md`, `rbac.aggregate.edit: false`"
+            .to_owned(),
     ];
     for text in good {
         assert_eq!(faults_of(&text), Vec::<String>::new(), "{text}");
@@ -221,6 +226,7 @@ fn what_does_not_exist_is_found() {
         block("kubectl annotate pai a pai.tencentcloud.io/pause=true"),
         "```console\n$ make demos\nprinted\n```\n".to_owned(),
         "`--settle-windows`".to_owned(),
+        "`--set log.levels=debug`".to_owned(),
         "`watch.namespace`".to_owned(),
         "`make upp`".to_owned(),
         "the annotation pai.tencentcloud.io/resolve".to_owned(),
