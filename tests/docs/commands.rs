@@ -110,11 +110,8 @@ fn fault_of_command(words: &[String]) -> Option<String> {
         .collect();
     match program.as_str() {
         "make" => {
-            let targets = arguments.iter().filter(|word| !word.contains('=') && !word.starts_with('-'));
-            return targets
-                .into_iter()
-                .find(|target| !TARGETS.contains(*target))
-                .map(|target| format!("no target {target}"));
+            let mut targets = arguments.iter().filter(|word| !word.contains('=') && !word.starts_with('-'));
+            return targets.find(|target| !TARGETS.contains(*target)).map(|target| format!("no target {target}"));
         }
         "kubectl" => paths.extend(values(arguments, &["-f", "--filename", "-k", "--kustomize", "--patch-file"])),
         "helm" => {
