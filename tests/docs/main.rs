@@ -1,11 +1,16 @@
-//! The documents: a runbook page for each reason in which a person must act, links that lead somewhere, YAML that the CRD knows.
+//! The documents: a runbook page for each reason in which a person must act, links that lead somewhere, YAML that the CRD knows, commands
+//! and names that exist.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by a panic; clippy exempts the test functions alone, not what they share"
 )]
+
+mod commands;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -92,23 +97,65 @@ fn each_runbook_has_the_same_form() {
     }
 }
 
+/// The relative links of a text's prose; a pattern in code may look like one.
+fn links(text: &str) -> Vec<String> {
+    let prose = parts(text).filter(|(fenced, _, _)| !fenced);
+    let plain = prose.map(|(_, _, prose)| prose.split('`').step_by(2).collect::<String>()).collect::<String>();
+    let links = plain.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    links.filter(|link| !link.contains("://")).map(str::to_owned).collect()
+}
+
+/// The anchors of a page's headings, as the forges make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let prose = parts(text).filter(|(fenced, _, _)| !fenced);
+    let headings = prose.flat_map(|(_, _, prose)| prose.lines().filter(|line| line.starts_with('#')));
+    let anchor = |line: &str| -> String {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|one| one.is_alphanumeric() || matches!(one, ' ' | '-' | '_'));
+        kept.map(|one| if one == ' ' { '-' } else { one }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// Says what is wrong with a link in a document at this path with this text.
+fn fault_of_link(document: &Path, text: &str, link: &str) -> Option<String> {
+    let (target, anchor) = link.split_once('#').map_or((link, None), |(target, anchor)| (target, Some(anchor)));
+    let path = document.parent().unwrap().join(target);
+    if !target.is_empty() && !path.exists() {
+        return Some(format!("{link} leads to no file"));
+    }
+    let there = if target.is_empty() { text.to_owned() } else { fs::read_to_string(path).unwrap_or_default() };
+    anchor.filter(|anchor| !anchors(&there).contains(*anchor)).map(|_| format!("{link} leads to no heading"))
+}
+
 #[test]
-fn each_relative_link_leads_to_a_file() {
+fn each_relative_link_leads_to_a_file_and_a_heading() {
     let mut seen = 0;
     for document in documents() {
         let text = read(&document);
-        for (_, _, prose) in parts(&text).filter(|(fenced, _, _)| !fenced) {
-            for link in prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-                let target = link.split('#').next().unwrap();
-                if target.is_empty() || target.contains("://") {
-                    continue;
-                }
-                seen += 1;
-                assert!(document.parent().unwrap().join(target).exists(), "{}: {link}", document.display());
-            }
+        for link in links(&text) {
+            seen += 1;
+            assert_eq!(fault_of_link(&document, &text, &link), None, "{}", document.display());
         }
     }
-    assert!(seen > 20, "{seen} links");
+    assert!(seen > 100, "{seen} links");
+}
+
+#[test]
+fn a_wrong_link_is_found() {
+    let (page, text) =
+        (root().join("docs/page.md"), "# A page\n## What is `left`, and why?\n```sh\n# no heading\n```\n");
+    for (link, right) in [
+        ("exactly-once.md", true),
+        ("exactly-once.md#what-is-left", true),
+        ("#what-is-left-and-why", true),
+        ("exactly-twice.md", false),
+        ("exactly-once.md#what-is-right", false),
+        ("#no-heading", false),
+    ] {
+        assert_eq!(fault_of_link(&page, text, link).is_none(), right, "{link}");
+    }
+    assert_eq!(links("[`a`](b.md#c) [d](https://e) `[f](g)`"), ["b.md#c"]);
 }
 
 /// Whether `whole` holds everything that is in `part`.
