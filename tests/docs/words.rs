@@ -24,7 +24,7 @@ pub fn spans(text: &str) -> Vec<&str> {
     prose.flat_map(|(_, _, part)| part.split('`').skip(1).step_by(2)).collect()
 }
 
-/// The simple commands of a line, each as its words: cut at `|`, `;`, `&` and at the bounds of `$(...)`, without redirections.
+/// The simple commands of a line, each as its words: cut at `|`, `;`, `&` and at the bounds of `$(...)`, up to a comment.
 pub fn simple(line: &str) -> Vec<Vec<String>> {
     let (mut all, mut words, mut word, mut quote) = (Vec::new(), Vec::new(), None::<String>, None);
     let mut rest = line.chars().peekable();
@@ -40,6 +40,7 @@ pub fn simple(line: &str) -> Vec<Vec<String>> {
                 words.extend(word.take());
                 all.push(std::mem::take(&mut words));
             }
+            (None, '#') if word.is_none() => break,
             (None, '$') if rest.peek() == Some(&'(') => {}
             (None, _) if one.is_whitespace() => words.extend(word.take()),
             (None, _) => word.get_or_insert_default().push(one),
@@ -79,7 +80,7 @@ pub fn values<'a>(words: &'a [String], options: &[&str]) -> Vec<&'a str> {
 #[test]
 fn a_line_is_taken_apart_as_a_shell_would() {
     let rows: &[(&str, &[&[&str]])] = &[
-        ("make up", &[&["make", "up"]]),
+        ("make up  # a comment", &[&["make", "up"]]),
         ("A=1 B='x y' make up && helm list", &[&["make", "up"], &["helm", "list"]]),
         ("sed 's/a b$/c/' f | kubectl apply -f -", &[&["sed", "s/a b$/c/", "f"], &["kubectl", "apply", "-f", "-"]]),
         ("kubectl annotate a=$(date +%s)", &[&["kubectl", "annotate", "a="], &["date", "+%s"]]),
