@@ -31,7 +31,6 @@ pub fn simple(line: &str) -> Vec<Vec<String>> {
     while let Some(one) = rest.next() {
         match (quote, one) {
             (Some(mark), _) if one == mark => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(one),
             (None, '\'' | '"') => {
                 quote = Some(one);
                 word.get_or_insert_default();
@@ -43,7 +42,7 @@ pub fn simple(line: &str) -> Vec<Vec<String>> {
             (None, '#') if word.is_none() => break,
             (None, '$') if rest.peek() == Some(&'(') => {}
             (None, _) if one.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(one),
+            _ => word.get_or_insert_default().push(one),
         }
     }
     words.extend(word);
