@@ -17,7 +17,8 @@ const SHARE_PERCENT: u64 = 99;
 const TOLERANCE: Duration = Duration::from_millis(5);
 /// In how long the cloud counts calls, with some to spare for ways of unequal length: no more than its rate are sent in it.
 const WINDOW: Duration = Duration::from_millis(1010);
-/// For how long tokens that nobody came for are kept. Whoever was late then has its token at once and waits for its slot instead: behind a
+/// For how long tokens for creates that nobody came for are kept; a create waits for its slot in a task of its own, other calls would keep a
+/// pass waiting. Whoever was late then has its token at once and waits for its slot instead: behind a
 /// stall of the API server a few creates stand ready to be sent, and the cloud's second is never left empty. What is really sent in
 /// one second is bounded by [`RateLimits::slot`]. Source: our choice: longer than most stalls, far below the ten seconds of the gate.
 const KEPT: Duration = Duration::from_millis(1500);
@@ -141,7 +142,8 @@ impl RateLimits {
         let key = (secret_id.clone(), region.clone(), action);
         use_bucket(state.buckets.entry(key).or_insert_with(|| {
             let rate = self.rates.get(&action).copied().unwrap_or(action.documented_rate());
-            Bucket::new(rate, now)
+            let kept = if action == Action::CreatePaiInstance { KEPT } else { Duration::ZERO };
+            Bucket::new(rate, kept, now)
         }))
     }
 }
@@ -153,6 +155,8 @@ struct Bucket {
     interval: Duration,
     /// Calls a second at the full rate.
     rate: usize,
+    /// For how long tokens are kept.
+    kept: Duration,
     /// When the last calls were sent, as many as the rate, the oldest first.
     sent: VecDeque<Instant>,
     /// When the next token is due.
@@ -165,12 +169,12 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(rate: u32, now: Instant) -> Self {
+    fn new(rate: u32, kept: Duration, now: Instant) -> Self {
         let rate = rate.max(1);
         let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate) * SHARE_PERCENT);
         let rate = usize::try_from(rate).unwrap_or(usize::MAX);
         let interval = Duration::from_nanos(nanoseconds);
-        Self { interval, rate, sent: VecDeque::new(), due: now, promised: now, halvings: 0, throttled_at: now }
+        Self { interval, rate, kept, sent: VecDeque::new(), due: now, promised: now, halvings: 0, throttled_at: now }
     }
 
     fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
@@ -217,7 +221,7 @@ impl Bucket {
 
     /// When the next token is or was due: no longer ago than tokens are kept. Slowed down, none is kept.
     fn earliest(&self, now: Instant) -> Instant {
-        let kept = if self.halvings_left(now) == 0 { KEPT } else { Duration::ZERO };
+        let kept = if self.halvings_left(now) == 0 { self.kept } else { Duration::ZERO };
         self.due.max(now.checked_sub(kept).unwrap_or(now))
     }
 
