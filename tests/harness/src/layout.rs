@@ -170,9 +170,9 @@ impl Layout {
             lifetime,
             vec![
                 format!("--kubeconfig={}", self.kubeconfig().display()),
-                // Namespace deletion, owner references, service accounts, aggregated roles, counts of objects.
+                // Namespace deletion, owner references, service accounts, aggregated roles.
                 "--controllers=namespace-controller,garbage-collector-controller,\
-                 serviceaccount-controller,clusterrole-aggregation-controller,resourcequota-controller"
+                 serviceaccount-controller,clusterrole-aggregation-controller"
                     .into(),
                 "--leader-elect=false".into(),
                 format!("--service-account-private-key-file={}", self.folder.join("sa.key").display()),
