@@ -119,9 +119,9 @@ fn dependencies() -> Result<BTreeMap<String, PathBuf>, Error> {
     let root = programs::root();
     let tree =
         ["tree", "--locked", "--package", "pai-operator", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
-    let names = output(Command::new("cargo").args(tree).current_dir(&root))?;
+    let names = output(Command::new("cargo").args(tree).current_dir(root))?;
     let metadata =
-        output(Command::new("cargo").args(["metadata", "--locked", "--format-version", "1"]).current_dir(&root))?;
+        output(Command::new("cargo").args(["metadata", "--locked", "--format-version", "1"]).current_dir(root))?;
     let metadata: Value =
         serde_json::from_str(&metadata).map_err(|error| Error::Other(format!("cargo metadata: {error}")))?;
     let text = |package: &Value, key: &str| package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
