@@ -11,6 +11,8 @@ HARNESS := $(TARGET)/debug/pai-harness
 CHART := charts/pai-operator
 CRD := pai.tencentcloud.io_paiinstances.yaml
 CARGO_DENY_VERSION := 0.20.2
+# `make CARGO='cargo auditable' image` writes the list of crates into the program.
+CARGO ?= cargo
 MUSL := $(shell uname -m)-unknown-linux-musl
 IMAGE_ARCH := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 STATIC := $(TARGET)/$(MUSL)/dist/pai-operator
@@ -85,7 +87,7 @@ teeth:
 operator-static:
 	@[ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" ] || rustup target add $(MUSL) || { \
 	  echo 'the standard library for $(MUSL) is missing: install it with rustup or your distribution' >&2; exit 1; }
-	CC_$(subst -,_,$(MUSL))=$(or $(CC),cc) cargo build --locked --profile dist --target $(MUSL) --bin pai-operator
+	CC_$(subst -,_,$(MUSL))=$(or $(CC),cc) $(CARGO) build --locked --profile dist --target $(MUSL) --bin pai-operator
 	@echo $(STATIC)
 
 # Measured is what is shipped. It needs a machine with nothing else to do.
