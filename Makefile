@@ -115,7 +115,6 @@ gen: programs
 	  "$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system \
 	    --values $(CHART)/ci/$$overlay-values.yaml > target/operator.yaml; \
 	  cp target/operator.yaml deploy/overlays/$$overlay/operator.yaml; \
-	  cp deploy/namespace.yaml deploy/overlays/$$overlay/namespace.yaml; \
 	done
 	PAI_WRITE_REFERENCE=1 cargo test --quiet --locked --test reference -- the_page
 
@@ -168,7 +167,7 @@ checkers: harness
 	fi
 
 # Workflow files, YAML, prose and the Dockerfile, each by a checker of its own. checkov judges the strictest rendering: no failure,
-# nothing skipped. The links of the documents are followed by tests/docs.rs.
+# nothing skipped. The links of the documents are followed by tests/docs.
 lint-files: checkers
 	@bin="$(CHECKERS)/bin"; \
 	"$$bin/yamllint" --strict --config-file tests/lint/yamllint.yaml .github charts/pai-operator/values.yaml charts/pai-operator/ci \

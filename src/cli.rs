@@ -109,18 +109,14 @@ impl FromStr for Address {
     }
 }
 
-/// The actions that the operator calls, which can be given a rate of their own.
-const LIMITED: [Action; 4] =
-    [Action::CreatePaiInstance, Action::DescribePaiInstances, Action::DescribeInstances, Action::TerminateInstances];
-
 /// A rate such as `DescribeInstances=20`, at most 100 calls a second: beyond that they could not be spaced evenly.
 fn rate_limit(text: &str) -> Result<(Action, u32), String> {
     let parsed = text.split_once('=').and_then(|(name, rate)| {
-        let action = LIMITED.into_iter().find(|action| action.name() == name)?;
+        let action = Action::CALLED.into_iter().find(|action| action.name() == name)?;
         Some((action, rate.parse().ok().filter(|rate| (1..=100).contains(rate))?))
     });
     parsed.ok_or_else(|| {
-        let names = LIMITED.map(Action::name).join(", ");
+        let names = Action::CALLED.map(Action::name).join(", ");
         format!("{text:?} must be ACTION=RATE with a whole rate from 1 to 100 and one of {names}")
     })
 }

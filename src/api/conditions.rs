@@ -31,6 +31,11 @@ impl ConditionType {
 /// Longest message of a condition, in bytes. Source: Kubernetes API conventions (`metav1.Condition.message`).
 pub const MESSAGE_LIMIT: usize = 32_768;
 
+/// The condition of this type, if it is there.
+pub fn find(conditions: &[Condition], condition_type: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == condition_type.as_str())
+}
+
 /// Sets one condition; `lastTransitionTime` moves only with the status, in whole seconds. Says whether anything changed.
 pub fn set(
     conditions: &mut Vec<Condition>,
@@ -42,7 +47,7 @@ pub fn set(
     now: Timestamp,
 ) -> bool {
     let status = if status { "True" } else { "False" };
-    let old = conditions.iter().find(|c| c.type_ == condition_type.as_str());
+    let old = find(conditions, condition_type);
     let last_transition_time = match old {
         Some(old) if old.status == status => old.last_transition_time.clone(),
         _ => Time(whole_seconds(now)),

@@ -14,9 +14,11 @@ use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::problem::{Problem, Retry, reason_of_attempt};
 use super::queue::Key;
 use super::references::{self, CreateInputs};
+use crate::api::conditions;
 use crate::api::crd::CRD_NAME;
 use crate::api::{
-    AttemptState, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus, RECONCILE_REQUESTED_ANNOTATION, Reason,
+    AttemptState, ConditionType, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus,
+    RECONCILE_REQUESTED_ANNOTATION, Reason,
 };
 use crate::tencent::{Account, Instance, Region};
 
@@ -227,7 +229,7 @@ fn recall_hold(context: &Context, seen: &mut Observed) {
 
 fn hold_from_status(seen: &Observed) -> Option<Hold> {
     let attempt = seen.status.create_attempt.as_ref().filter(|attempt| attempt.state == AttemptState::Rejected)?;
-    let ready = seen.status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let ready = conditions::find(&seen.status.conditions, ConditionType::Ready)?;
     if ready.observed_generation != seen.object.metadata.generation {
         return None;
     }

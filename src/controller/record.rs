@@ -101,10 +101,8 @@ pub async fn write(
 
 /// The Events for a change: of the reason of `Ready`, and of a reason for which a person must act besides. None for a retry.
 fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Vec<(EventKind, String, String)> {
-    let condition = |status: Option<&PaiInstanceStatus>, kind: ConditionType| {
-        let all = status.map(|status| status.conditions.iter()).into_iter().flatten();
-        all.into_iter().find(|condition| condition.type_ == kind.as_str()).cloned()
-    };
+    let condition =
+        |status: Option<&PaiInstanceStatus>, kind: ConditionType| conditions::find(&status?.conditions, kind).cloned();
     let changed = |kind| {
         let new = condition(new, kind)?;
         condition(old, kind).is_none_or(|old| old.reason != new.reason).then_some(new)
@@ -121,13 +119,12 @@ fn news(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>) -> Vec
 
 /// How long after its create the machine got ready, if this write says so first. Not counted is who comes back from another trouble.
 fn first_ready(old: Option<&PaiInstanceStatus>, new: Option<&PaiInstanceStatus>, now: Timestamp) -> Option<Duration> {
-    let reason = |status: Option<&PaiInstanceStatus>| {
-        let conditions = status?.conditions.iter();
-        conditions.into_iter().find(|one| one.type_ == ConditionType::Ready.as_str()).map(|ready| ready.reason.clone())
+    let ready = |status: &PaiInstanceStatus| {
+        conditions::find(&status.conditions, ConditionType::Ready).map(|ready| ready.reason.clone())
     };
     let under_way = [Reason::Provisioning, Reason::OutcomeUnknown].map(Reason::as_str);
-    let from = reason(old)?;
-    let first = under_way.contains(&from.as_str()) && reason(new)? == Reason::Available.as_str();
+    let from = ready(old?)?;
+    let first = under_way.contains(&from.as_str()) && ready(new?)? == Reason::Available.as_str();
     let sent = old?.create_attempt.as_ref()?.signed_at;
     first.then(|| Duration::try_from(now.duration_since(sent)).unwrap_or_default())
 }
@@ -224,7 +221,7 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, object: &PaiInstan
     if report.standing != Standing::NeedsPerson {
         conditions::clear(&mut status.conditions, ConditionType::Stalled);
     }
-    if !status.conditions.iter().any(|condition| condition.type_ == ConditionType::Ready.as_str()) {
+    if conditions::find(&status.conditions, ConditionType::Ready).is_none() {
         conditions::set(
             &mut status.conditions,
             ConditionType::Ready,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{ChargeType, ConditionType, PaiInstance, Reason};
+use crate::api::{ChargeType, ConditionType, PaiInstance, Reason, conditions};
 
 /// What one object contributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,7 @@ impl Shown {
     /// What this object contributes.
     pub fn of(object: &PaiInstance) -> Self {
         let status = object.status.as_ref();
-        let ready = status.and_then(|status| {
-            status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
-        });
+        let ready = status.and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
         let prepaid = |charge: &Option<String>| charge.as_deref() == Some(ChargeType::Prepaid.as_str());
         let machines = status.iter().flat_map(|status| &status.instances);
         let expires = machines.filter(|machine| prepaid(&machine.charge_type)).filter_map(|machine| {

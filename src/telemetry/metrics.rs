@@ -220,7 +220,7 @@ impl Observer for Metrics {
         let outcome = Word(error.map_or("ok", CallError::category));
         self.calls.get_or_create(&ByCall { action: word, outcome }).inc();
         self.call_seconds.get_or_create(&ByAction { action: word }).observe(took.as_secs_f64());
-        if error.and_then(CallError::code).is_some_and(|code| code.starts_with("RequestLimitExceeded")) {
+        if error.is_some_and(CallError::is_throttled) {
             self.throttled.get_or_create(&ByAction { action: word }).inc();
         }
     }

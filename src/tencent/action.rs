@@ -39,7 +39,7 @@ impl fmt::Display for Service {
     }
 }
 
-/// An action whose error codes we can judge. The operator calls the first four; the others are the remaining ones
+/// An action whose error codes we can judge. The operator calls [`Action::CALLED`]; the others are the remaining ones
 /// that concern a PAI instance, since a code's class depends on its action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
@@ -88,6 +88,10 @@ impl Action {
         Self::RenewInstances,
         Self::ModifyInstancesRenewFlag,
     ];
+
+    /// Those that the operator calls.
+    pub const CALLED: [Self; 4] =
+        [Self::CreatePaiInstance, Self::DescribePaiInstances, Self::DescribeInstances, Self::TerminateInstances];
 
     /// The name as sent in `X-TC-Action`.
     pub const fn name(self) -> &'static str {

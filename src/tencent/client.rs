@@ -239,8 +239,7 @@ impl Client {
             .map_err(|retry_after| CallError::RateLimited { retry_after })?;
         let request = TerminateInstances { instance_ids: [id.clone()] };
         let signed = self.sign(account, action, &request, 0, now).map_err(|error| not_sent(&error))?;
-        self.limits.slot(&account.credentials.secret_id, &account.region, action).await;
-        let reply = self.call(signed, open::<serde::de::IgnoredAny>).await?;
+        let reply = self.call_in_slot(signed, open::<serde::de::IgnoredAny>).await?;
         Ok(Reply {
             value: (),
             request_id: reply.request_id,
@@ -269,8 +268,7 @@ impl Client {
         now: Timestamp,
     ) -> Result<Reply<T>, CallError> {
         let signed = self.sign(account, action, parameters, 0, now).map_err(|error| not_sent(&error))?;
-        self.limits.slot(&account.credentials.secret_id, &account.region, action).await;
-        self.call(signed, open).await
+        self.call_in_slot(signed, open).await
     }
 
     fn sign<P: Serialize>(
@@ -304,6 +302,16 @@ impl Client {
         })
     }
 
+    /// [`Client::call`] at the moment at which the cloud takes one more. A create waits for that moment before its last gate instead.
+    async fn call_in_slot<T>(
+        &self,
+        signed: Signed,
+        open: impl FnOnce(&HttpResponse, &Redactor) -> Result<Reply<T>, CallError>,
+    ) -> Result<Reply<T>, CallError> {
+        self.limits.slot(&signed.secret_id, &signed.region, signed.action).await;
+        self.call(signed, open).await
+    }
+
     /// Sends once, opens the reply, and tells log and rate limit about the end.
     async fn call<T>(
         &self,
@@ -328,7 +336,7 @@ impl Client {
             Ok(reply) => (reply.request_id.as_deref(), None),
             Err(error) => (error.request_id(), error.code()),
         };
-        if code.is_some_and(|code| code.starts_with("RequestLimitExceeded")) {
+        if result.as_ref().is_err_and(CallError::is_throttled) {
             self.limits.throttled(&secret_id, &region, action, Instant::now());
         }
         let outcome = result.as_ref().err().map_or("ok", CallError::category);

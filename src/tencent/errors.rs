@@ -95,6 +95,11 @@ impl CallError {
         }
     }
 
+    /// Whether the cloud refused the call because there were too many.
+    pub fn is_throttled(&self) -> bool {
+        self.code().is_some_and(|code| code.starts_with("RequestLimitExceeded"))
+    }
+
     /// A label for metrics.
     pub fn category(&self) -> &'static str {
         match self {

@@ -21,7 +21,7 @@ fn older_chart(folder: &Path) -> String {
     copy_all(&chart(), &copy);
     let edit = |file: &str, change: &dyn Fn(&str) -> String| {
         let path = copy.join(file);
-        let (before, path) = (fs::read_to_string(&path).unwrap(), path);
+        let before = fs::read_to_string(&path).unwrap();
         let after = change(&before);
         assert_ne!(before, after, "{file} was not changed");
         fs::write(path, after).unwrap();

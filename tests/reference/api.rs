@@ -88,5 +88,5 @@ fn the_page_lists_every_field() {
         describe(&mut page, part, &schema[part]);
         assert!(page.len() > before + 1000, "{part} has no fields");
     }
-    is_up_to_date("api-reference.md", format!("{}\n", page.trim_end()).as_str());
+    is_up_to_date("docs/api-reference.md", format!("{}\n", page.trim_end()).as_str());
 }

@@ -44,5 +44,5 @@ fn the_page_lists_every_reason() {
         let [cause, remedy, cost] = [reason.cause(), reason.remedy(), reason.cost()].map(cell);
         writeln!(page, "| {name} | {person} | {cause} | {remedy} | {cost} |").unwrap();
     }
-    is_up_to_date("conditions.md", &page);
+    is_up_to_date("docs/conditions.md", &page);
 }

@@ -31,5 +31,5 @@ fn the_page_lists_every_flag() {
         writeln!(page, "| `--{}` | `{variable}` | {} | {} |", option.get_long().unwrap(), cell(&default), cell(&help))
             .unwrap();
     }
-    is_up_to_date("flags.md", &page);
+    is_up_to_date("docs/flags.md", &page);
 }

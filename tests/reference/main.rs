@@ -18,7 +18,7 @@ mod metrics;
 mod values;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,12 +30,12 @@ fn read(path: &Path) -> String {
 
 /// The page must hold this text; where it was asked for, it is written instead.
 fn is_up_to_date(page: &str, text: &str) {
-    let path: PathBuf = root().join("docs").join(page);
+    let path = root().join(page);
     if std::env::var_os("PAI_WRITE_REFERENCE").is_some() {
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         return;
     }
-    assert!(fs::read_to_string(&path).is_ok_and(|found| found == text), "docs/{page} is out of date: run make gen");
+    assert!(fs::read_to_string(&path).is_ok_and(|found| found == text), "{page} is out of date: run make gen");
 }
 
 /// A cell of a table: one line, in which nothing ends the cell.

@@ -35,7 +35,7 @@ fn the_page_lists_every_metric() {
         )
         .unwrap();
     }
-    is_up_to_date("metrics.md", &page);
+    is_up_to_date("docs/metrics.md", &page);
 }
 
 /// Names of our metrics in a text.
