@@ -29,7 +29,7 @@ use super::request::create_request;
 use super::step::Report;
 use crate::api::conditions::whole_seconds;
 use crate::api::{AttemptState, CreateAttempt, PaiInstance, Reason};
-use crate::tencent::{Account, InstanceId, SignedCreate};
+use crate::tencent::{Account, InstanceId, Permit, SignedCreate};
 
 /// Longest time between signing and the first byte. Source: reliability step 7: far below the five minutes within which the cloud takes a
 /// signature, so that a process that was frozen in between sends nothing.
@@ -55,9 +55,10 @@ pub async fn create(
         return Ok(Outcome::Again(Duration::from_secs(1)));
     };
     // The token comes before everything that ages.
-    if let Err(wait) = context.cloud.create_permit(account, LONGEST_WAIT).await {
-        return Ok(Outcome::Again(wait));
-    }
+    let permit = match context.cloud.create_permit(account, LONGEST_WAIT).await {
+        Ok(permit) => permit,
+        Err(wait) => return Ok(Outcome::Again(wait)),
+    };
     // Both clocks are read before the signature, so that the gate errs on the safe side; and before the lookup's age is judged, so that
     // a process which is frozen from here on does not send on a look older than that and the gate together.
     let signed_at = context.clock.monotonic();
@@ -103,6 +104,7 @@ pub async fn create(
         account.clone(),
         purchase,
         signed,
+        permit,
         claim,
     ));
     Ok(Outcome::Again(ANSWERED_BY_THEN))
@@ -115,10 +117,11 @@ async fn purchase_to_its_end(
     account: Account,
     purchase: Purchase,
     signed: SignedCreate,
+    permit: Permit,
     claim: Option<Purchasing>,
 ) {
     let (key, uid, attempt) = (Key::of(&purchase.object), purchase.uid.clone(), purchase.attempt.id.clone());
-    let end = AssertUnwindSafe(buy(Arc::clone(&context), api, account, purchase, signed)).catch_unwind().await;
+    let end = AssertUnwindSafe(buy(Arc::clone(&context), api, account, purchase, signed, permit)).catch_unwind().await;
     let next = end.unwrap_or_else(|_| {
         error!(uid, attempt, "a purchase panicked; its attempt stands in the status and is recovered from there");
         context.memory.disown(&attempt);
@@ -233,8 +236,9 @@ async fn buy(
     account: Account,
     purchase: Purchase,
     signed: SignedCreate,
+    permit: Permit,
 ) -> Duration {
-    context.cloud.create_slot(&account).await;
+    permit.slot().await;
     let closed = if let Err(why) = gate(&context, &purchase) {
         Closed::not_sent(why)
     } else {

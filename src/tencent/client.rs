@@ -21,7 +21,7 @@ use super::cvm::{DescribeInstances, DescribeInstancesReply, InstanceId, Terminat
 use super::endpoints::Endpoints;
 use super::envelope::{open, open_create};
 use super::errors::{CallError, MAX_MESSAGE_BYTES, clean_text};
-use super::rate_limit::RateLimits;
+use super::rate_limit::{Permit, RateLimits};
 use super::redact::Redactor;
 use super::region::Region;
 use super::sign::{Payload, RequestParts, sign};
@@ -126,16 +126,15 @@ impl Client {
         Self { observer, ..self }
     }
 
-    /// Waits for the token of a create that is signed and sent at once, unless that would last longer than `longest`: then says how long.
-    /// Ask before [`Client::prepare_create`]: a create must not wait between signing and sending.
-    pub async fn create_permit(&self, account: &Account, longest: Duration) -> Result<(), Duration> {
-        self.wait_for(account, Action::CreatePaiInstance, longest).await
-    }
-
-    /// Waits for the moment at which a create may be sent. Ask right before [`Client::send_create`]: its token was taken before the intent
-    /// was written, which takes now less and now more time.
-    pub async fn create_slot(&self, account: &Account) {
-        self.limits.slot(&account.credentials.secret_id, &account.region, Action::CreatePaiInstance).await;
+    /// Waits for the token of a create, unless that would last longer than `longest`: then says how long. Ask before
+    /// [`Client::prepare_create`]: a create must not wait for long between signing and sending. Right before [`Client::send_create`] wait for
+    /// [`Permit::slot`]: the intent, which is written in between, takes now less and now more time.
+    pub async fn create_permit(&self, account: &Account, longest: Duration) -> Result<Permit, Duration> {
+        let asked = Instant::now();
+        let action = Action::CreatePaiInstance;
+        let permit = self.limits.take_ahead(&account.credentials.secret_id, &account.region, action, longest).await?;
+        self.observer.waited(action, asked.elapsed());
+        Ok(permit)
     }
 
     /// Whether a read would be the next one, as far as objects wait for one.
@@ -154,13 +153,9 @@ impl Client {
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
     /// [`Client::describe_instances_now`].
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
-        let turn = self.wait_for(account, action, READ_WAIT).await;
-        turn.map_err(|retry_after| CallError::RateLimited { retry_after })
-    }
-
-    async fn wait_for(&self, account: &Account, action: Action, longest: Duration) -> Result<(), Duration> {
         let asked = Instant::now();
-        self.limits.take(&account.credentials.secret_id, &account.region, action, longest).await?;
+        let turn = self.limits.take(&account.credentials.secret_id, &account.region, action, READ_WAIT).await;
+        turn.map_err(|retry_after| CallError::RateLimited { retry_after })?;
         self.observer.waited(action, asked.elapsed());
         Ok(())
     }

@@ -71,6 +71,58 @@ async fn calls_that_are_held_up_do_not_bunch() {
     assert!(sent.iter().max().unwrap().duration_since(begun) < Duration::from_secs(1), "nobody waits for long");
 }
 
+/// Creates as they are made: eight at a time take a token and write their intent, and each is sent when its slot has come. The API server
+/// stands still for six tenths of a second out of seven.
+#[tokio::test(start_paused = true)]
+async fn creates_fill_every_second_and_few_stand_ready() {
+    const CREATES: u64 = 1000;
+    let (limits, id, region) = keys();
+    let (limits, left) = (Arc::new(limits), Arc::new(Mutex::new(0..CREATES)));
+    let begun = Instant::now();
+    let mut writers = JoinSet::new();
+    for _ in 0..8 {
+        let (limits, left, id, region) = (Arc::clone(&limits), Arc::clone(&left), id.clone(), region.clone());
+        writers.spawn(async move {
+            let mut sends = JoinSet::new();
+            loop {
+                let Some(nth) = left.lock().unwrap().next() else { break };
+                let permit = limits.take_ahead(&id, &region, ACTION, Duration::MAX).await.unwrap();
+                sleep(Duration::from_millis(5 + nth * 7919 % 40)).await;
+                let stands_until = begun.elapsed().as_secs() / 7 * 7000 + 600;
+                sleep_until(begun + Duration::from_millis(stands_until)).await;
+                let written = Instant::now();
+                sends.spawn(async move {
+                    permit.slot().await;
+                    (written, Instant::now())
+                });
+            }
+            sends.join_all().await
+        });
+    }
+    let calls: Vec<(Instant, Instant)> = writers.join_all().await.into_iter().flatten().collect();
+    let sent: Vec<Instant> = calls.iter().map(|(_, sent)| *sent).collect();
+    assert!(most_in_one_second(&sent) <= 20, "{}", most_in_one_second(&sent));
+    let took = sent.iter().max().unwrap().duration_since(begun).as_millis();
+    assert!(took <= 1_040 * u128::from(CREATES) / 20, "{took} ms");
+    // A process that is killed leaves as many intents unsent as stand ready then: two on average, as said at `AHEAD`.
+    let ready: Duration = calls.iter().map(|(written, sent)| sent.duration_since(*written)).sum();
+    assert!(ready.as_millis() <= 2 * took, "{} stand ready on average", ready.as_millis() / took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_given_up_leaves_its_slot_to_the_next() {
+    let (limits, id, region) = keys();
+    let limits = Arc::new(limits);
+    for nth in 0..100 {
+        let permit = limits.take_ahead(&id, &region, ACTION, Duration::from_secs(1)).await;
+        let permit = permit.unwrap_or_else(|wait| panic!("number {nth} was told to wait for {wait:?}"));
+        if nth % 2 == 0 {
+            permit.slot().await;
+        }
+    }
+    assert_eq!(limits.with(&id, &region, ACTION, Instant::now(), |bucket| bucket.ahead), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn keys_do_not_share_tokens() {
     let (limits, id, region) = keys();
