@@ -18,11 +18,12 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
+use super::watched::Watched;
 use super::{Context, Pass, Settings, problem};
 use crate::api::PaiInstance;
 
 /// What the watches show, each with the number of its watch.
-type Events = SelectAll<BoxStream<'static, (usize, Result<Event<PaiInstance>, watcher::Error>)>>;
+type Events = SelectAll<BoxStream<'static, (usize, Result<Event<Watched>, watcher::Error>)>>;
 
 /// A pass that ended.
 type Ended = (Key, Result<Next, Pass>);
@@ -37,7 +38,7 @@ pub async fn run(
     ready: CancellationToken,
     stop: CancellationToken,
 ) {
-    let apis: Vec<Api<PaiInstance>> = if settings.namespaces.is_empty() {
+    let apis: Vec<Api<Watched>> = if settings.namespaces.is_empty() {
         vec![Api::all(watch.clone())]
     } else {
         settings.namespaces.iter().map(|namespace| Api::namespaced(watch.clone(), namespace)).collect()
@@ -63,7 +64,7 @@ pub async fn run(
 const AHEAD: usize = 1000;
 
 /// The beginning of a listing is left out: it is no success, and would end the back-off of a listing that fails time and again.
-fn events(apis: Vec<Api<PaiInstance>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
+fn events(apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
     let config = watcher::Config { label_selector: label_selector.map(str::to_owned), ..watcher::Config::default() };
     let watches = apis.into_iter().enumerate().map(|(watch, api)| {
         let events = watcher(api, config.clone());
@@ -113,16 +114,16 @@ impl Driver {
     }
 
     /// Takes an event of a watch.
-    fn take(&mut self, watch: usize, event: Event<PaiInstance>) {
+    fn take(&mut self, watch: usize, event: Event<Watched>) {
         match event {
             Event::Init => {}
             // What a listing shows is only looked at again; what comes after it is new to the cluster.
-            Event::InitApply(object) => {
+            Event::InitApply(Watched(object)) => {
                 self.list(watch);
                 self.note(watch, &object, Lane::Routine);
             }
-            Event::Apply(object) => self.note(watch, &object, Lane::Urgent),
-            Event::Delete(object) => self.forget(&Key::of(&object)),
+            Event::Apply(Watched(object)) => self.note(watch, &object, Lane::Urgent),
+            Event::Delete(Watched(object)) => self.forget(&Key::of(&object)),
             Event::InitDone => {
                 self.list(watch);
                 self.listing.remove(&watch);

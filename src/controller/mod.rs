@@ -36,6 +36,7 @@ pub mod shown;
 pub mod step;
 pub mod terminate;
 pub mod turns;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
