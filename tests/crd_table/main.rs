@@ -13,6 +13,7 @@ mod fields;
 mod frozen;
 mod kubectl;
 mod looser;
+mod quota;
 mod row;
 mod samples;
 mod server;

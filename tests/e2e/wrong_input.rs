@@ -161,18 +161,36 @@ fn references() {
     let message = scene.assert_says("forbidden", &forbidden);
     let good = pai_harness::Account::default();
     scene.secret("hidden", &[("secretId", &good.id), ("secretKey", &good.key)]);
-    // The command in the message is what a person types: it must work as it stands.
+    allow(&scene, &message);
+    scene.look_again("forbidden");
+    scene.assert_recovers("forbidden");
+
+    scene.secret("hidden-script", &[("run.sh", "#!/bin/bash\n")]);
+    scene.instance("forbidden-script", |spec| {
+        spec["initScript"] = json!({"secretKeyRef": {"name": "hidden-script", "key": "run.sh"}});
+    });
+    let forbidden = Expected {
+        reason: "ReferenceForbidden",
+        stalled: true,
+        words: &["may not read the Secret", "spec.initScript.secretKeyRef", "--serviceaccount="],
+    };
+    let message = scene.assert_says("forbidden-script", &forbidden);
+    allow(&scene, &message);
+    scene.look_again("forbidden-script");
+    scene.assert_recovers("forbidden-script");
+    assert!(
+        scene.creates().iter().all(|call| call["outcome"] == "ok"),
+        "nothing may be sent while a reference is unfit"
+    );
+}
+
+/// Types the command that the message holds, as a person would: it must work as it stands.
+fn allow(scene: &Scene, message: &str) {
     let (_, command) = message.split_once("Allow it: ").unwrap();
     for part in command.split(" && ") {
         let words: Vec<&str> = part.trim_start_matches("kubectl ").split_whitespace().collect();
         scene.stack.kubectl(&words).ok().unwrap();
     }
-    scene.look_again("forbidden");
-    scene.assert_recovers("forbidden");
-    assert!(
-        scene.creates().iter().all(|call| call["outcome"] == "ok"),
-        "nothing may be sent while a reference is unfit"
-    );
 }
 
 #[test]
