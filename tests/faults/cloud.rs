@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use pai_operator::tencent::{HttpRequest, HttpResponse, Sent, Transport, TransportFailure};
+use pai_operator::tencent::{Action, HttpRequest, HttpResponse, Sent, Transport, TransportFailure};
 use tencentcloud_simulator::{Delivery, Handling, HttpRequest as CloudRequest};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::faults::Call;
 use crate::process::{Lost, Process};
@@ -42,6 +42,7 @@ async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpRes
         headers: request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())).collect(),
         body: request.body.to_vec(),
     };
+    process.note_rate(&request);
     let call = Call::Cloud { action: request.header("x-tc-action").unwrap_or_default().to_owned() };
     let serve = move |world: &World| world.serve_cloud(&request);
     // A refusal by HTTP status stands for a gateway in front of the cloud.
@@ -81,6 +82,28 @@ fn date(handling: &Handling) -> Option<Timestamp> {
 
 fn failure(sent: Sent, reason: &str) -> TransportFailure {
     TransportFailure { sent, reason: reason.to_owned() }
+}
+
+impl Process {
+    /// O5: notes a call, and tells the world if this process has made more in a second than the cloud takes, whose limit is by key,
+    /// region and action. Counted where the call leaves the product: what the world does to it afterwards is not its doing.
+    fn note_rate(&self, request: &CloudRequest) {
+        let action = request.header("x-tc-action").unwrap_or_default();
+        let rate = Action::ALL.iter().find(|known| known.name() == action).map_or(0, |known| known.documented_rate());
+        let header = |name| request.header(name).unwrap_or_default();
+        // `TC3-HMAC-SHA256 Credential=AKID.../date/service/tc3_request, ...`
+        let key = header("authorization").split('/').next().unwrap_or_default();
+        let bucket = format!("{action} {} {key}", header("x-tc-region"));
+        let now = Instant::now();
+        let mut sent = self.sent.lock().unwrap();
+        let times = sent.entry(bucket).or_default();
+        times.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
+        times.push(now);
+        if times.len() > usize::try_from(rate).unwrap() {
+            let told = format!("{} made {} calls of {action} in a second", self.name, times.len());
+            self.world.state().overrun.get_or_insert(told);
+        }
+    }
 }
 
 impl World {

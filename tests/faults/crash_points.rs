@@ -58,6 +58,7 @@ pub fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
             Ok(()) => fixed_point(&world, Duration::from_mins(20)).await,
             Err(error) => Err(error),
         };
+        let result = result.and_then(|()| oracle::rates_are_kept(&world));
         let result = result.and_then(|()| oracle::nothing_shown_nothing_broken(&world));
         let state = oracle::end_state(&world);
         let log = std::mem::take(&mut world.state().log);

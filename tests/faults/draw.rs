@@ -76,7 +76,8 @@ pub fn trouble(rng: &mut Rng, world: &World) {
         23 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashAfter),
         24 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashInFlight(span(rng, &[0, 3, 30, 200]))),
         25 => wire(Place::Cloud("CreatePaiInstance"), Trouble::CrashBefore),
-        22 => cloud_trouble(rng, world, "TerminateInstances", 0, times.min(2)),
+        22 if rng.bool() => cloud_trouble(rng, world, "TerminateInstances", 0, times.min(2)),
+        22 => refused_terminate(rng, world, times),
         _ => listing_trouble(rng, world, skip, times),
     }
 }
@@ -105,7 +106,7 @@ fn code(code: &str, commit: bool) -> Effect {
 
 fn cloud_trouble(rng: &mut Rng, world: &World, action: &str, after: u32, times: u32) {
     let commit = rng.bool();
-    let effect = match rng.u8(..14) {
+    let effect = match rng.u8(..17) {
         0 | 1 => Effect::Drop { commit },
         2 => Effect::Stall { seconds: [1.0, 19.0, 30.0][rng.usize(..3)], commit },
         3 => Effect::Status { status: 502, body: "<html>bad gateway</html>".to_owned(), commit },
@@ -118,19 +119,37 @@ fn cloud_trouble(rng: &mut Rng, world: &World, action: &str, after: u32, times: 
         10 => Effect::Invisible { seconds: [1.0, 60.0, 299.0][rng.usize(..3)] },
         11 => Effect::LaunchFailed {},
         12 => Effect::Late { seconds: [1.0, 60.0, 290.0, 400.0][rng.usize(..4)] },
+        13 => Effect::NoDomain {},
+        14 => code("InternalError.CallCnsError", commit),
+        15 => code("InvalidAction", false),
         _ => Effect::Drip { seconds: 5.0 },
     };
     world.state().cloud.add_fault(CloudRule { action: action.to_owned(), after, times, effect });
 }
 
+fn refused_terminate(rng: &mut Rng, world: &World, times: u32) {
+    let codes = [
+        "OperationDenied.InstanceOperationInProgress",
+        "MutexOperation.TaskRunning",
+        "UnsupportedOperation.InstanceStateStarting",
+        "LimitExceeded.UserReturnQuota",
+        "InternalError.TradeUnknownError",
+    ];
+    let effect = code(codes[rng.usize(..codes.len())], false);
+    world.state().cloud.add_fault(CloudRule { action: "TerminateInstances".to_owned(), after: 0, times, effect });
+}
+
 fn listing_trouble(rng: &mut Rng, world: &World, after: u32, times: u32) {
     let action = ["DescribePaiInstances", "DescribeInstances"][rng.usize(..2)];
-    let effect = match rng.u8(..6) {
+    let effect = match rng.u8(..9) {
         0 => Effect::Empty {},
         1 => Effect::IgnoreFilter {},
         2 => Effect::ShiftPages {},
         3 => code("RequestLimitExceeded", false),
         4 => code("InternalError", false),
+        5 => code("InvalidFilter", false),
+        6 => code("ActionOffline", false),
+        7 => Effect::Drip { seconds: 5.0 },
         _ => Effect::Drop { commit: false },
     };
     world.state().cloud.add_fault(CloudRule { action: action.to_owned(), after, times, effect });
@@ -138,7 +157,7 @@ fn listing_trouble(rng: &mut Rng, world: &World, after: u32, times: u32) {
 
 /// What a person does to one object or Secret at some moment.
 pub fn act(rng: &mut Rng, world: &Arc<World>, name: &str, spec: &Value) {
-    match rng.u8(..12) {
+    match rng.u8(..15) {
         0 => edit(world, name),
         1 | 2 => world.delete(name),
         3 => {
@@ -167,7 +186,22 @@ pub fn act(rng: &mut Rng, world: &Arc<World>, name: &str, spec: &Value) {
             world.write_secret_with(SECRET_ID, "not-the-key");
             later(world, Duration::from_mins(1), |world| world.write_secret(SECRET_ID));
         }
-        10 => outside(world, name, |world, id| {
+        10 => {
+            world.log(|| "person empties the key for a minute".to_owned());
+            world.write_secret_with(SECRET_ID, "");
+            later(world, Duration::from_mins(1), |world| world.write_secret(SECRET_ID));
+        }
+        11 => {
+            world.log(|| "person writes the key with a line break at its end".to_owned());
+            world.write_secret_with(SECRET_ID, &format!("{SECRET_KEY}\n"));
+        }
+        // Deleted before it is there again, the object goes and its machine stays: that is the person's doing.
+        12 => outside(world, name, |world, id| {
+            world.log(|| format!("person takes the finalizer from {name}"));
+            world.state().excused.insert(id.to_owned());
+            world.patch(name, json!({"metadata": {"finalizers": null}}));
+        }),
+        13 => outside(world, name, |world, id| {
             world.state().cloud.destroy(id);
         }),
         _ => outside(world, name, |world, id| {

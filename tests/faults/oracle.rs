@@ -74,6 +74,11 @@ pub fn no_duplicates(world: &World) -> Result<(), String> {
     }
 }
 
+/// O5: no process called more often than the cloud takes. Each counts for itself, as it cannot know of the others.
+pub fn rates_are_kept(world: &World) -> Result<(), String> {
+    world.state().overrun.clone().map_or(Ok(()), Err)
+}
+
 /// O7 and O8: no secret anywhere, no panic of its own.
 pub fn nothing_shown_nothing_broken(world: &World) -> Result<(), String> {
     let state = world.state();

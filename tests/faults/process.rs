@@ -3,6 +3,7 @@
 //! It dies by being cut off: from then on none of its calls leaves and none of its answers arrives, and its controller is dropped.
 //! What it had sent before goes on.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub struct Process {
     /// Cancelled when its passes are dropped.
     abandoned: CancellationToken,
     frozen_until: Mutex<Instant>,
+    /// When the calls of the last second left it, by key, region and action.
+    pub sent: Mutex<BTreeMap<String, Vec<Instant>>>,
     leadership: watch::Sender<Option<Instant>>,
     /// What its passes share, for questions about what it remembers.
     context: OnceLock<Weak<Context>>,
@@ -89,6 +92,7 @@ impl Process {
             dead: CancellationToken::new(),
             abandoned: CancellationToken::new(),
             frozen_until: Mutex::new(Instant::now()),
+            sent: Mutex::default(),
             leadership,
             context: OnceLock::new(),
         });

@@ -16,7 +16,7 @@ use crate::draw::{self, TROUBLE_LASTS};
 use crate::oracle;
 use crate::person::{Ready, SECRET_ID, attempt_state, ids, name_of};
 use crate::process::{Options, keep_running};
-use crate::run::{panics, rest_for, run_in};
+use crate::run::{fixed_point, panics, rest_for, run_in};
 use crate::scenario::{answer_what_is_held, references};
 use crate::world::{Seen, World};
 
@@ -29,6 +29,9 @@ const LONGEST: Duration = Duration::from_hours(6);
 /// How long it must last: what waits for a person is looked at again every minute, what is well every five.
 const CALM: Duration = Duration::from_mins(7);
 
+/// For how long nothing may be written then.
+const STILL: Duration = Duration::from_mins(10);
+
 /// What one seed came to.
 #[derive(Clone, Debug, Default)]
 struct Finding {
@@ -37,6 +40,10 @@ struct Finding {
     leaks: Option<String>,
     stuck: Option<String>,
     secrets: Option<String>,
+    /// Calls more often than the cloud takes.
+    overrun: Option<String>,
+    /// Writes at rest.
+    restless: Option<String>,
     panics: u64,
     reported: u64,
     two_leaders: bool,
@@ -52,11 +59,13 @@ impl Finding {
             || self.leaks.is_some()
             || self.stuck.is_some()
             || self.secrets.is_some()
+            || self.overrun.is_some()
+            || self.restless.is_some()
             || self.panics > 0
     }
 
     fn why(&self) -> String {
-        let said = [&self.duplicates, &self.leaks, &self.stuck, &self.secrets];
+        let said = [&self.duplicates, &self.leaks, &self.stuck, &self.secrets, &self.overrun, &self.restless];
         let said: Vec<&str> = said.into_iter().flatten().map(String::as_str).collect();
         format!("{} ({} panics)", said.join("; "), self.panics)
     }
@@ -87,7 +96,12 @@ fn play_unguarded(seed: u64) -> Finding {
             Some(_) => None,
             None => oracle::machines_and_objects_agree(&world, &excused).err(),
         };
+        let restless = match &stuck {
+            Some(_) => None,
+            None => fixed_point(&world, STILL).await.err(),
+        };
         let duplicates = oracle::no_duplicates(&world).err();
+        let overrun = oracle::rates_are_kept(&world).err();
         let mut end: Vec<String> =
             world.objects().iter().map(|object| format!("{} {:?}", object["status"], Ready::of(object))).collect();
         let state = world.state();
@@ -103,6 +117,8 @@ fn play_unguarded(seed: u64) -> Finding {
             leaks,
             stuck,
             secrets: state.first_leak(),
+            overrun,
+            restless,
             panics: panics(),
             reported: reported.count() as u64,
             two_leaders,
@@ -303,6 +319,8 @@ fn random_faults() {
     share(&all, "two leaders", |one| one.two_leaders);
     share(&all, "a crash while a create was open", |one| one.seen.critical_crashes > 0);
     share(&all, "a question to a person", |one| one.seen.held > 0);
+    share(&all, "calls beyond the cloud's rates", |one| one.overrun.is_some());
+    share(&all, "writes at rest", |one| one.restless.is_some());
     println!("\n{}", Summary(&all));
     let bad = all.iter().filter(|finding| finding.is_bad()).count();
     assert_eq!(bad, 0, "bad seeds");

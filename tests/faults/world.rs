@@ -78,6 +78,8 @@ pub struct State {
     pub excused: BTreeSet<String>,
     /// The calls that reached the cloud, where a test asked for them.
     pub arrivals: Option<Vec<Arrival>>,
+    /// The first time that a process called more often than the cloud takes.
+    pub overrun: Option<String>,
     /// Where a secret showed in an Event, a status or another body.
     pub leaked: Vec<String>,
     /// Where one showed in a log line; the logs come by a way of their own.
@@ -115,6 +117,7 @@ impl World {
             writes: 0,
             excused: BTreeSet::new(),
             arrivals: None,
+            overrun: None,
             leaked: Vec::new(),
             leaked_in_logs: Arc::default(),
             planted_panics: 0,
@@ -188,7 +191,8 @@ impl World {
             }
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for instance in cloud.instances().filter(|instance| instance.billed()) {
+        // A returned prepaid machine lies in the recycle bin: a new one after it is no duplicate.
+        for instance in cloud.instances().filter(|instance| instance.billed() && instance.state != "SHUTDOWN") {
             let domain = bought_for.get(&instance.id).map_or("", String::as_str);
             *counts.entry(domain).or_default() += 1;
         }

@@ -130,6 +130,7 @@ impl Play {
         self.oracle(fixed_point(world, Duration::from_mins(20)).await);
         self.oracle(oracle::machines_and_objects_agree(world, &excused));
         self.oracle(within_the_buckets(world, spare.throttled));
+        self.oracle(oracle::rates_are_kept(world));
         self.oracle(oracle::nothing_shown_nothing_broken(world));
     }
 
