@@ -1,6 +1,7 @@
 //! The command line. Every option of `run` is a flag and a `PAI_OPERATOR_*` environment variable.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -64,6 +65,10 @@ pub struct RunOptions {
     /// Address of `/metrics`, or `off`.
     #[arg(long, env = "PAI_OPERATOR_METRICS_ADDRESS", default_value = "[::]:8080")]
     pub metrics_address: Address,
+    /// Folder with `tls.crt` and `tls.key`. With it the metrics are served by TLS, and only to those whom the API server knows by a bearer
+    /// token and allows to get `/metrics`.
+    #[arg(long, env = "PAI_OPERATOR_METRICS_CERT_DIR")]
+    pub metrics_cert_dir: Option<PathBuf>,
     /// Address of `/livez` and `/readyz`, or `off`.
     #[arg(long, env = "PAI_OPERATOR_HEALTH_ADDRESS", default_value = "[::]:8081")]
     pub health_address: Address,

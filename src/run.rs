@@ -27,6 +27,8 @@ use crate::controller::{self, Context};
 use crate::leader::{self, Election, Leadership, Stepdown};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::reviews::Reviews;
+use crate::telemetry::tls::{self, TlsListener};
 use crate::telemetry::{logs, server};
 use crate::tencent::{self, Endpoints, Observer, ReqwestTransport, TransportOptions};
 
@@ -67,6 +69,9 @@ pub enum Start {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The metrics cannot be served by TLS.
+    #[error("--metrics-cert-dir: {0}")]
+    Certificate(#[from] tls::Certificate),
     /// The process cannot be told to stop.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] std::io::Error),
@@ -83,7 +88,7 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Start> {
     let (api, watch, own_namespace) = kubernetes_clients().await?;
     let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::default());
-    serve(&options, &health, &metrics).await?;
+    serve(&options, &api, &health, &metrics).await?;
 
     let lease = leader::Settings {
         namespace: options.lease_namespace.clone().unwrap_or(own_namespace),
@@ -222,13 +227,19 @@ fn cloud_client(endpoints: Endpoints) -> Result<tencent::Client, Start> {
 }
 
 /// Starts the servers; a server that ends by itself is an error in the log, and the probes then restart the pod.
-async fn serve(options: &RunOptions, health: &Arc<Health>, metrics: &Arc<Metrics>) -> Result<(), Start> {
+async fn serve(options: &RunOptions, api: &Client, health: &Arc<Health>, metrics: &Arc<Metrics>) -> Result<(), Start> {
     if let Some(listener) = listen(options.health_address, "--health-address").await? {
         let server = server::serve_health(listener, Arc::clone(health));
         tokio::spawn(async move { report_end("health", &server.await) });
     }
-    if let Some(listener) = listen(options.metrics_address, "--metrics-address").await? {
-        let server = server::serve_metrics(listener, Arc::clone(metrics));
+    let Some(listener) = listen(options.metrics_address, "--metrics-address").await? else { return Ok(()) };
+    let metrics = Arc::clone(metrics);
+    if let Some(folder) = &options.metrics_cert_dir {
+        let listener = TlsListener::start(listener, folder.clone())?;
+        let server = server::serve_secured_metrics(listener, metrics, Arc::new(Reviews::new(api.clone())));
+        tokio::spawn(async move { report_end("metrics", &server.await) });
+    } else {
+        let server = server::serve_metrics(listener, metrics);
         tokio::spawn(async move { report_end("metrics", &server.await) });
     }
     Ok(())

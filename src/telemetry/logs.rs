@@ -1,5 +1,7 @@
 //! Logs on stderr: one line an event, with fields.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -24,7 +26,9 @@ pub struct InvalidLogLevel {
 pub fn init(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
     let invalid = |why: String| InvalidLogLevel { level: level.to_owned(), why };
     let filter = EnvFilter::try_new(level).map_err(|error| invalid(error.to_string()))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal: in a file they are noise.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
+    let lines = lines.with_writer(std::io::stderr);
     match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
         LogFormat::Text => lines.try_init(),

@@ -4,4 +4,6 @@ pub mod catalogue;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod reviews;
 pub mod server;
+pub mod tls;

@@ -171,6 +171,27 @@ fn operator() -> Vec<Row> {
             json!({"metrics": {"port": 9}}),
             Is("Deployment", "/spec/template/spec/containers/0/ports/1/containerPort", json!(9)),
         ),
+        (
+            "metrics.secure.enabled",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}}),
+            Arg("--metrics-cert-dir=/etc/pai-operator/metrics-tls"),
+        ),
+        ("metrics.secure.enabled", json!({"metrics": {"secure": {"certSecret": "c"}}}), NoArg("--metrics-cert-dir")),
+        (
+            "metrics.secure.enabled",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}}),
+            Count("ClusterRole", 5),
+        ),
+        (
+            "metrics.secure.certSecret",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}}),
+            Is("Deployment", "/spec/template/spec/volumes/1/secret/secretName", json!("c")),
+        ),
+        (
+            "metrics.secure.certSecret",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}, "serviceMonitor": {"enabled": true}}),
+            Is("ServiceMonitor", "/spec/endpoints/0/tlsConfig/ca/secret/name", json!("c")),
+        ),
         ("extraArgs", json!({"extraArgs": ["--settle-window=9s"]}), Arg("--settle-window=9s")),
     ]
 }

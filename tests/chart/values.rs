@@ -96,6 +96,11 @@ fn a_mistake_is_refused_and_the_message_names_the_value() {
             "references.clusterWide must be false",
         ),
         (json!({"serviceMonitor": {"enabled": true}, "metrics": {"enabled": false}}), "metrics.enabled must be true"),
+        (json!({"metrics": {"secure": {"enabled": true}}}), "metrics.secure.certSecret must name a Secret"),
+        (
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}, "podMonitor": {"enabled": true}}),
+            "a PodMonitor has no token to show",
+        ),
         (json!({"tencentcloud": {"rateLimit": {"StopInstances": 1}}}), "rateLimit"),
         (json!({"podDisruptionBudget": {"enabled": true}}), "replicaCount must be 2 or more"),
     ];
@@ -119,4 +124,20 @@ fn the_pod_is_locked_down_and_can_finish_a_purchase() {
     assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
     assert_eq!(text_of(container, "/livenessProbe/httpGet/path"), "/livez");
     assert_eq!(text_of(container, "/readinessProbe/httpGet/path"), "/readyz");
+}
+
+/// Names of Services, and label values, have at most 63 characters.
+#[test]
+fn no_name_is_longer_than_the_api_server_takes() {
+    let long = "x".repeat(80);
+    let objects =
+        render(&json!({"fullnameOverride": long, "nameOverride": long, "serviceMonitor": {"enabled": true}})).unwrap();
+    let service = of_kind(&objects, "Service")[0];
+    let name = text_of(service, "/metadata/name");
+    assert!(name.len() <= 63 && name.ends_with("-metrics"), "{name}");
+    for object in &objects {
+        for (label, value) in object["metadata"]["labels"].as_object().unwrap() {
+            assert!(value.as_str().unwrap().len() <= 63, "{label}: {value}");
+        }
+    }
 }

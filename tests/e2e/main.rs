@@ -13,5 +13,6 @@ mod page_example;
 mod protocol;
 mod rights;
 mod scene;
+mod secured_metrics;
 mod stages;
 mod wrong_input;

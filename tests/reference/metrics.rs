@@ -15,6 +15,9 @@ behind its own flag; see [the values](values.md). Counters end in `_total` in a 
 
 Only the leader works, so counters of the others stand still, and gauges about objects are empty there: add up over the pods.
 
+They are served in plain HTTP to whoever can reach the port, or with `metrics.secure` by TLS to those alone who may get them:
+[how](security.md#metrics).
+
 | metric | kind | labels | says |
 |---|---|---|---|
 ";

@@ -25,6 +25,9 @@
 - --watch-namespace={{ . }}
 {{- end }}
 - --metrics-address={{ if .Values.metrics.enabled }}[::]:{{ int .Values.metrics.port }}{{ else }}off{{ end }}
+{{- if include "pai-operator.metricsSecured" . }}
+- --metrics-cert-dir=/etc/pai-operator/metrics-tls
+{{- end }}
 - --health-address=[::]:8081
 - --log-format={{ .Values.log.format }}
 - --log-level={{ .Values.log.level }}

@@ -3,15 +3,15 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of the resources: at most 57 characters, as suffixes follow. */}}
+{{/* The name of the resources: at most 55 characters, as suffixes follow. */}}
 {{- define "pai-operator.fullname" -}}
 {{- $name := include "pai-operator.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 57 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 57 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 55 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 57 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 55 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -84,4 +84,11 @@ subjects:
   resourceNames: {{ toJson . }}
   verbs: [get]
 {{- end }}
+{{- end -}}
+
+{{/* Not empty where the metrics are served by TLS, to those who may get them. */}}
+{{- define "pai-operator.metricsSecured" -}}
+{{- if and .Values.metrics.enabled .Values.metrics.secure.enabled -}}
+{{- required "metrics.secure.certSecret must name a Secret of type kubernetes.io/tls where metrics.secure.enabled is true" .Values.metrics.secure.certSecret -}}
+{{- end -}}
 {{- end -}}

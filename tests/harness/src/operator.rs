@@ -286,6 +286,11 @@ impl Operator {
         }
     }
 
+    /// The port of the metrics, for who reads them in another way.
+    pub fn metrics_port(&self) -> u16 {
+        self.metrics.number()
+    }
+
     /// One sample of the metrics page, by its name with labels as printed there.
     pub fn metric(&self, series: &str) -> Result<Option<f64>, Error> {
         let page = self.metrics()?;
