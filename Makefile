@@ -159,19 +159,23 @@ lint-alerts: harness
 checkers: harness
 	@folder="$(CHECKERS)"; \
 	if [ ! -e "$$folder/complete" ]; then \
-	  echo "installing shellcheck, yamllint, typos, zizmor, hadolint and checkov once, usually 2 minutes; they are kept in $$folder"; \
+	  echo "installing shellcheck, yamllint, pymarkdown, typos, zizmor, hadolint, detect-secrets and checkov once, usually 2 minutes; they are kept in $$folder"; \
 	  rm -rf "$$folder"; \
 	  python3 -m venv "$$folder"; \
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tests/lint/requirements.txt; \
 	  touch "$$folder/complete"; \
 	fi
 
-# Workflow files, YAML, prose and the Dockerfile, each by a checker of its own. checkov judges the strictest rendering: no failure,
-# nothing skipped. The links of the documents are followed by tests/docs.
+# Workflow files, YAML, Markdown, prose and the Dockerfile, each by a checker of its own. pymarkdown without: long lines (tables), tabs (real
+# output), commands without output. detect-secrets goes by the form of keys, the cloud's among them, not by entropy; the ids of the vendor's
+# example and of the signature vectors are let through. checkov judges the strictest rendering: no failure, nothing skipped. The links are followed by tests/docs.
 lint-files: checkers
 	@bin="$(CHECKERS)/bin"; \
 	"$$bin/yamllint" --strict --config-file tests/lint/yamllint.yaml .github charts/pai-operator/values.yaml charts/pai-operator/ci \
 	  charts/pai-operator/Chart.yaml charts/pai-operator/files/alerts.yaml deploy tests/alerts; \
+	git ls-files -z '*.md' ':!tests/bench/src' | xargs -0 "$$bin/pymarkdown" --disable-rules md010,md013,md014 scan; \
+	git ls-files -z | xargs -0 "$$bin/detect-secrets-hook" --plugin tests/lint/secret_id.py --exclude-secrets '^AKID(z8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE|(DUMMY)+01)$$' \
+	  --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString --disable-plugin KeywordDetector; \
 	"$$bin/typos" --config tests/lint/typos.toml; \
 	"$$bin/zizmor" --offline --quiet .github/workflows; \
 	"$$bin/hadolint" Dockerfile; \

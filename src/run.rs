@@ -25,10 +25,10 @@ use crate::controller::queue::Queue;
 use crate::controller::turns::Turns;
 use crate::controller::{self, Context};
 use crate::leader::{self, Election, Leadership, Stepdown};
+use crate::telemetry::connections::{Certificate, Connections};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::reviews::Reviews;
-use crate::telemetry::tls::{self, TlsListener};
 use crate::telemetry::{logs, server};
 use crate::tencent::{self, Endpoints, Observer, ReqwestTransport, TransportOptions};
 
@@ -71,7 +71,7 @@ pub enum Start {
     },
     /// The metrics cannot be served by TLS.
     #[error("--metrics-cert-dir: {0}")]
-    Certificate(#[from] tls::Certificate),
+    Certificate(#[from] Certificate),
     /// The process cannot be told to stop.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] std::io::Error),
@@ -229,17 +229,17 @@ fn cloud_client(endpoints: Endpoints) -> Result<tencent::Client, Start> {
 /// Starts the servers; a server that ends by itself is an error in the log, and the probes then restart the pod.
 async fn serve(options: &RunOptions, api: &Client, health: &Arc<Health>, metrics: &Arc<Metrics>) -> Result<(), Start> {
     if let Some(listener) = listen(options.health_address, "--health-address").await? {
-        let server = server::serve_health(listener, Arc::clone(health));
+        let server = server::serve_health(Connections::plain(listener), Arc::clone(health));
         tokio::spawn(async move { report_end("health", &server.await) });
     }
     let Some(listener) = listen(options.metrics_address, "--metrics-address").await? else { return Ok(()) };
     let metrics = Arc::clone(metrics);
     if let Some(folder) = &options.metrics_cert_dir {
-        let listener = TlsListener::start(listener, folder.clone())?;
-        let server = server::serve_secured_metrics(listener, metrics, Arc::new(Reviews::new(api.clone())));
+        let connections = Connections::tls(listener, folder.clone())?;
+        let server = server::serve_secured_metrics(connections, metrics, Arc::new(Reviews::new(api.clone())));
         tokio::spawn(async move { report_end("metrics", &server.await) });
     } else {
-        let server = server::serve_metrics(listener, metrics);
+        let server = server::serve_metrics(Connections::plain(listener), metrics);
         tokio::spawn(async move { report_end("metrics", &server.await) });
     }
     Ok(())

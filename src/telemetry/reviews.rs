@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo};
-use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec, SubjectAccessReviewStatus,
-};
+use kube::Client;
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::core::Request;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -97,41 +97,73 @@ impl Reviews {
     }
 
     async fn ask(&self, token: &str) -> kube::Result<Verdict> {
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let review = Api::all(self.api.clone()).create(&PostParams::default(), &review).await?;
-        let Some(user) = authenticated(review.status.unwrap_or_default()) else { return Ok(Verdict::Unknown) };
-        let name = user.username.clone().unwrap_or_default();
-        let review = SubjectAccessReview { spec: get_metrics(user), ..SubjectAccessReview::default() };
-        let review = Api::all(self.api.clone()).create(&PostParams::default(), &review).await?;
-        Ok(if is_allowed(&review.status.unwrap_or_default()) {
-            Verdict::Allowed
-        } else {
-            Verdict::Forbidden { user: name }
-        })
+        let review = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
+        });
+        let answer: Answer<Authentication> =
+            self.create("/apis/authentication.k8s.io/v1/tokenreviews", &review).await?;
+        let Some(user) = authenticated(answer.status) else { return Ok(Verdict::Unknown) };
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user.username, "uid": user.uid, "groups": user.groups, "extra": user.extra,
+                "nonResourceAttributes": {"path": "/metrics", "verb": "get"},
+            },
+        });
+        let answer: Answer<Authorization> =
+            self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).await?;
+        Ok(if is_allowed(&answer.status) { Verdict::Allowed } else { Verdict::Forbidden { user: user.username } })
+    }
+
+    async fn create<T: DeserializeOwned>(&self, path: &str, review: &Value) -> kube::Result<Answer<T>> {
+        let body = serde_json::to_vec(review).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(path).create(&PostParams::default(), body).map_err(kube::Error::BuildRequest)?;
+        self.api.request(request).await
     }
 }
 
-fn authenticated(status: TokenReviewStatus) -> Option<UserInfo> {
-    status.user.filter(|_| status.authenticated == Some(true))
+/// What is read of a review.
+#[derive(Deserialize)]
+struct Answer<T> {
+    status: T,
 }
 
-fn is_allowed(status: &SubjectAccessReviewStatus) -> bool {
-    status.allowed && status.denied != Some(true)
+/// Source: TokenReviewStatus of authentication.k8s.io/v1. A field that is missing says no.
+#[derive(Deserialize)]
+struct Authentication {
+    #[serde(default)]
+    authenticated: bool,
+    user: Option<User>,
 }
 
-fn get_metrics(user: UserInfo) -> SubjectAccessReviewSpec {
-    SubjectAccessReviewSpec {
-        user: user.username,
-        uid: user.uid,
-        groups: user.groups,
-        extra: user.extra,
-        non_resource_attributes: Some(NonResourceAttributes {
-            path: Some("/metrics".to_owned()),
-            verb: Some("get".to_owned()),
-        }),
-        ..SubjectAccessReviewSpec::default()
-    }
+/// Whoever showed the token; all of it is passed on, as an authorizer may go by any of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    extra: Value,
+}
+
+/// Source: SubjectAccessReviewStatus of authorization.k8s.io/v1.
+#[derive(Deserialize)]
+struct Authorization {
+    #[serde(default)]
+    allowed: bool,
+    #[serde(default)]
+    denied: bool,
+}
+
+fn authenticated(status: Authentication) -> Option<User> {
+    status.user.filter(|user| status.authenticated && !user.username.is_empty())
+}
+
+fn is_allowed(status: &Authorization) -> bool {
+    status.allowed && !status.denied
 }
 
 #[cfg(test)]
@@ -140,15 +172,19 @@ mod tests {
 
     #[test]
     fn only_a_clear_yes_counts() {
-        let user = UserInfo { username: Some("jane".to_owned()), ..UserInfo::default() };
-        let known = |authenticated, user| TokenReviewStatus { authenticated, user, ..TokenReviewStatus::default() };
-        assert_eq!(authenticated(known(Some(true), Some(user.clone()))), Some(user.clone()));
-        for (yes, user) in [(Some(false), Some(user.clone())), (None, Some(user)), (Some(true), None)] {
-            assert_eq!(authenticated(known(yes, user)), None);
+        let known = |status| authenticated(serde_json::from_value(status).unwrap()).map(|user| user.username);
+        assert_eq!(known(json!({"authenticated": true, "user": {"username": "jane"}})), Some("jane".to_owned()));
+        for no in [
+            json!({}),
+            json!({"authenticated": true}),
+            json!({"authenticated": true, "user": {}}),
+            json!({"user": {"username": "jane"}}),
+            json!({"authenticated": false, "user": {"username": "jane"}}),
+        ] {
+            assert_eq!(known(no.clone()), None, "{no}");
         }
-        let said =
-            |allowed, denied| SubjectAccessReviewStatus { allowed, denied, ..SubjectAccessReviewStatus::default() };
-        assert!(is_allowed(&said(true, None)) && is_allowed(&said(true, Some(false))));
-        assert!(!is_allowed(&said(false, None)) && !is_allowed(&said(true, Some(true))));
+        let allowed = |status| is_allowed(&serde_json::from_value(status).unwrap());
+        assert!(allowed(json!({"allowed": true})) && allowed(json!({"allowed": true, "denied": false})));
+        assert!(!allowed(json!({})) && !allowed(json!({"allowed": true, "denied": true})));
     }
 }

@@ -8,37 +8,36 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 
+use super::connections::Connections;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::reviews::{NoAnswer, Reviews, Verdict};
-use super::tls::TlsListener;
 
 /// The content type of OpenMetrics text. Source: OpenMetrics 1.0.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves `/livez` and `/readyz` until the process ends.
-pub async fn serve_health(listener: TcpListener, health: Arc<Health>) -> std::io::Result<()> {
+pub async fn serve_health(connections: Connections, health: Arc<Health>) -> std::io::Result<()> {
     let router =
         Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).with_state(health);
-    axum::serve(listener, router).await
+    axum::serve(connections, router).await
 }
 
 /// Serves `/metrics` until the process ends.
-pub async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) -> std::io::Result<()> {
+pub async fn serve_metrics(connections: Connections, metrics: Arc<Metrics>) -> std::io::Result<()> {
     let router = Router::new().route("/metrics", get(show_metrics)).with_state(metrics);
-    axum::serve(listener, router).await
+    axum::serve(connections, router).await
 }
 
 /// Serves `/metrics` by TLS, and only to those whom the API server knows by a bearer token and allows to get that path.
 pub async fn serve_secured_metrics(
-    listener: TlsListener,
+    connections: Connections,
     metrics: Arc<Metrics>,
     reviews: Arc<Reviews>,
 ) -> std::io::Result<()> {
     let router = Router::new().route("/metrics", get(show_secured_metrics)).with_state((metrics, reviews));
-    axum::serve(listener, router).await
+    axum::serve(connections, router).await
 }
 
 async fn show_secured_metrics(

@@ -1,5 +1,5 @@
-//! TLS for the metrics server. The certificate is read again every minute, as cert-manager and others renew it in place; a handshake that
-//! does not come to its end holds up nobody else.
+//! The connections of the servers, plain or by TLS. The certificate is read again every minute, as cert-manager and others renew it in place; a
+//! handshake that does not come to its end holds up nobody else.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,11 @@ use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, error};
 
 /// Longest handshake. Source: our choice.
@@ -52,63 +52,87 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Accepts TLS connections with the certificate in a folder, which has the files `tls.crt` and `tls.key`.
+/// A connection, plain or not. One type for all servers, so that the HTTP server is in the program once.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// Accepts connections in a task of its own.
 #[derive(Debug)]
-pub struct TlsListener {
+pub struct Connections {
     address: SocketAddr,
-    connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    accepted: mpsc::Receiver<Accepted>,
 }
 
-impl TlsListener {
-    /// Reads the certificate and begins to accept.
-    pub fn start(listener: TcpListener, folder: PathBuf) -> Result<Self, Certificate> {
+type Accepted = (Box<dyn Connection>, SocketAddr);
+
+impl Connections {
+    /// Plain ones.
+    pub fn plain(listener: TcpListener) -> Self {
+        let address = address_of(&listener);
+        let (sender, accepted) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some((stream, peer)) = next(&listener, &sender).await {
+                let _ = sender.send((Box::new(stream), peer)).await;
+            }
+        });
+        Self { address, accepted }
+    }
+
+    /// Those of TLS, with the certificate in a folder, which has the files `tls.crt` and `tls.key`.
+    pub fn tls(listener: TcpListener, folder: PathBuf) -> Result<Self, Certificate> {
         let acceptor = acceptor(&folder)?;
-        let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-        let (sender, connections) = mpsc::channel(1);
-        tokio::spawn(accept(listener, folder, acceptor, sender));
-        Ok(Self { address, connections })
+        let address = address_of(&listener);
+        let (sender, accepted) = mpsc::channel(1);
+        tokio::spawn(accept_tls(listener, folder, acceptor, sender));
+        Ok(Self { address, accepted })
     }
 }
 
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+fn address_of(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+impl Listener for Connections {
+    type Io = Box<dyn Connection>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.connections.recv().await {
+    async fn accept(&mut self) -> Accepted {
+        match self.accepted.recv().await {
             Some(connection) => connection,
             // The other end lives as long as this one.
             None => std::future::pending().await,
         }
     }
 
-    fn local_addr(&self) -> io::Result<Self::Addr> {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    folder: PathBuf,
-    mut acceptor: TlsAcceptor,
-    sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
+/// The next connection; nothing when nobody wants one any more.
+async fn next(listener: &TcpListener, sender: &mpsc::Sender<Accepted>) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        tokio::select! {
+            biased;
+            () = sender.closed() => return None,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => return Some(accepted),
+                Err(error) => {
+                    debug!(%error, "a connection was not taken");
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn accept_tls(listener: TcpListener, folder: PathBuf, mut acceptor: TlsAcceptor, sender: mpsc::Sender<Accepted>) {
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     let mut read = Instant::now();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (stream, peer) = tokio::select! {
-            biased;
-            () = sender.closed() => return,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    debug!(%error, "a connection to the metrics was not taken");
-                    sleep(PAUSE).await;
-                    continue;
-                }
-            },
-        };
+        let Some((stream, peer)) = next(&listener, &sender).await else { return };
         if read.elapsed() >= READ_AGAIN {
             read = Instant::now();
             match self::acceptor(&folder) {
@@ -120,7 +144,7 @@ async fn accept(
         tokio::spawn(async move {
             let _place = place;
             match timeout(HANDSHAKE, handshake).await {
-                Ok(Ok(stream)) => drop(sender.send((stream, peer)).await),
+                Ok(Ok(stream)) => drop(sender.send((Box::new(stream), peer)).await),
                 Ok(Err(error)) => debug!(%peer, %error, "a handshake for the metrics failed"),
                 Err(_) => debug!(%peer, "a handshake for the metrics took too long"),
             }
