@@ -31,7 +31,7 @@ help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
-	@echo 'make test-oldest  chart and CRD on Kubernetes 1.33'
+	@echo 'make test-oldest  chart, CRD, upgrade and rollback on Kubernetes 1.33'
 	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make teeth  takes each guard away in turn: its test must fail'
@@ -69,6 +69,7 @@ test: programs tools
 test-oldest: programs tools
 	@PAI_KUBERNETES=oldest $(HARNESS) tool kube-apiserver > /dev/null
 	PAI_KUBERNETES=oldest cargo test --locked --no-fail-fast --test chart --test crd
+	PAI_KUBERNETES=oldest cargo test --locked --no-fail-fast --test e2e -- lifecycle page_example
 
 # The short form of each is in `make test`.
 SEEDS ?= 0..10000

@@ -8,38 +8,14 @@ use kube::api::{Patch, PatchParams};
 use tracing::{info, warn};
 
 use super::events::EventKind;
+use super::failure::Act;
 use super::memory::Recollection;
 use super::objects::Purchasing;
 use super::observe::Observed;
 use super::record::{self, FIELD_MANAGER, WriteStatus};
-use super::step::{Farewell, Report, Step};
+use super::step::{Farewell, Outcome, Step};
 use super::{Context, adopt, create, recheck, terminate};
 use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance};
-
-/// What a step came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// How things stand, to be recorded.
-    Report(Report),
-    /// Nothing to record; come back then.
-    Again(Duration),
-    /// Nothing is left to do until the object changes.
-    Done,
-}
-
-/// Why a step could not be carried out. All of it passes: the pass is repeated from a fresh look.
-#[derive(Debug, thiserror::Error)]
-pub enum Act {
-    /// The object could not be written.
-    #[error("the object cannot be written: {0}")]
-    WriteObject(#[source] Box<kube::Error>),
-    /// The status could not be written.
-    #[error(transparent)]
-    WriteStatus(#[from] WriteStatus),
-    /// The API server took the intent but dropped a part of it, so nothing was sent.
-    #[error("the API server did not keep the whole create attempt: install the CRD of this version of the operator")]
-    IntentNotKept,
-}
 
 /// Carries out the step.
 ///

@@ -7,15 +7,15 @@ use kube::Api;
 use tracing::info;
 
 use super::Context;
-use super::act::{Act, Outcome};
 use super::events::EventKind;
+use super::failure::Act;
 use super::following::FRESH;
 use super::name::instance_name;
 use super::observe::Observed;
 use super::problem::Problem;
 use super::proof::{Match, judge};
 use super::record;
-use super::step::Report;
+use super::step::{Outcome, Report};
 use crate::api::{AdoptedBy, AttemptState, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 
 /// Records the machine. One that another object holds is left alone: else an editor could take, and end, any machine of a shared

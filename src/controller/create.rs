@@ -14,8 +14,8 @@ use kube::Api;
 use tracing::{error, info, warn};
 
 use super::Context;
-use super::act::{Act, Outcome};
 use super::decide::FRESH_FOR;
+use super::failure::Act;
 use super::following::{FRESH, POLL};
 use super::memory::{Hold, Ownership};
 use super::name::instance_name;
@@ -26,7 +26,7 @@ use super::problem::{Problem, Retry};
 use super::queue::{Key, Lane};
 use super::record::{self, WriteStatus};
 use super::request::create_request;
-use super::step::Report;
+use super::step::{Outcome, Report};
 use crate::api::conditions::whole_seconds;
 use crate::api::{AttemptState, CreateAttempt, PaiInstance, Reason};
 use crate::tencent::{Account, InstanceId, Permit, SignedCreate};

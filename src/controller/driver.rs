@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
+use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
 use super::watched::Watched;
-use super::{Context, Pass, Settings, problem};
+use super::{Context, Settings, problem};
 use crate::api::PaiInstance;
 
 /// What the watches show, each with the number of its watch.

@@ -12,6 +12,7 @@ mod decide_table;
 pub mod deletion;
 mod driver;
 pub mod events;
+pub mod failure;
 pub mod following;
 pub mod lookup;
 pub mod memory;
@@ -49,16 +50,13 @@ use crate::leader::Leadership;
 use crate::telemetry::metrics::Metrics;
 use crate::tencent;
 
-use act::Act;
 use cloud_watch::CloudWatch;
 use credentials::CredentialsReader;
 use events::EventPublisher;
 use lookup::SharedListings;
 use memory::Memory;
 use objects::Objects;
-use observe::Observe;
 use queue::Queue;
-use record::WriteStatus;
 use turns::Turns;
 
 pub use driver::run;
@@ -97,36 +95,6 @@ pub struct Context {
     pub purchases: TaskTracker,
     /// How often a settled object is looked at.
     pub sweep_interval: Duration,
-}
-
-/// Why a pass failed. All of it passes: it is repeated with back-off, from a fresh look.
-#[derive(Debug, thiserror::Error)]
-pub enum Pass {
-    /// Nothing could be observed.
-    #[error(transparent)]
-    Observe(#[from] Observe),
-    /// The step could not be carried out.
-    #[error(transparent)]
-    Act(#[from] Act),
-    /// The outcome could not be recorded.
-    #[error(transparent)]
-    Record(#[from] WriteStatus),
-    /// A mistake in the operator. The log holds where.
-    #[error("the pass panicked: this is a mistake in the operator, please report it with the log")]
-    Panicked,
-}
-
-impl Pass {
-    /// A word for metrics and logs.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::Observe(_) => "observe",
-            Self::Act(Act::WriteStatus(WriteStatus::Conflict)) | Self::Record(WriteStatus::Conflict) => "conflict",
-            Self::Act(_) => "act",
-            Self::Record(_) => "record",
-            Self::Panicked => "panic",
-        }
-    }
 }
 
 /// How the controller is set up.

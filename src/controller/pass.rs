@@ -6,9 +6,10 @@ use std::time::Duration;
 use kube::Api;
 use tracing::debug;
 
-use super::act::{Outcome, act};
+use super::act::act;
 use super::decide::decide;
 use super::events::EventKind;
+use super::failure::Pass;
 use super::lookup::{Found, Looked, Question};
 use super::memory::Recollection;
 use super::name::instance_name;
@@ -19,8 +20,8 @@ use super::recheck::{self, Recheck};
 use super::record::tell;
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
-use super::step::{Report, SHORT, Standing, Step};
-use super::{Context, Pass, following};
+use super::step::{Outcome, Report, SHORT, Standing, Step};
+use super::{Context, following};
 use crate::api::{AttemptState, PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
 use crate::tencent::{Action, InstanceState};
 

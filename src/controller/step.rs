@@ -54,6 +54,17 @@ pub enum Step {
     LetGo,
 }
 
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// How things stand, to be recorded.
+    Report(Report),
+    /// Nothing to record; come back then.
+    Again(Duration),
+    /// Nothing is left to do until the object changes.
+    Done,
+}
+
 /// What became of the machine of an object that is let go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Farewell {

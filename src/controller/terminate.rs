@@ -6,14 +6,14 @@ use kube::Api;
 use tracing::{info, warn};
 
 use super::Context;
-use super::act::{Act, Outcome};
 use super::create::GATE;
+use super::failure::Act;
 use super::following::FRESH;
 use super::memory::Hold;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::record;
-use super::step::Report;
+use super::step::{Outcome, Report};
 use crate::api::conditions::whole_seconds;
 use crate::api::{PaiInstance, PaiInstanceStatus, Reason};
 use crate::tencent::{Account, CallError, InstanceId, Reply};

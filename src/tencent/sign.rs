@@ -1,7 +1,7 @@
 //! The TC3-HMAC-SHA256 signature as a pure function of parts, credentials and time. Needs the exact bytes that will be
 //! sent; does no IO, reads no clock and leaves no key behind in memory.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -56,36 +56,63 @@ pub struct Signature {
 pub fn sign(parts: &RequestParts<'_>, credentials: &Credentials, timestamp: Timestamp) -> Signature {
     let (canonical_request, signed_headers) = canonical_request(parts);
     let date = timestamp.strftime("%Y-%m-%d").to_string();
-    let scope = format!("{date}/{}/tc3_request", parts.service);
-    let string_to_sign =
-        format!("{ALGORITHM}\n{}\n{scope}\n{}", timestamp.as_second(), sha256_hex(canonical_request.as_bytes()));
+    // Joined, not formatted: formatting is a tenth of the whole.
+    let scope = [&date, "/", parts.service, "/tc3_request"].concat();
+    let (second, hash) = (timestamp.as_second().to_string(), sha256_hex(canonical_request.as_bytes()));
+    let string_to_sign = [ALGORITHM, "\n", &second, "\n", &scope, "\n", &hash].concat();
     let key = signing_key(credentials, &date, parts.service);
     let signature = hex(hmac_sha256(&*key, string_to_sign.as_bytes()).as_slice());
-    let authorization = format!(
-        "{ALGORITHM} Credential={}/{scope}, SignedHeaders={signed_headers}, Signature={signature}",
-        credentials.secret_id
-    );
+    let authorization = [
+        ALGORITHM,
+        " Credential=",
+        credentials.secret_id.as_str(),
+        "/",
+        &scope,
+        ", SignedHeaders=",
+        &signed_headers,
+        ", Signature=",
+        &signature,
+    ]
+    .concat();
     Signature { canonical_request, string_to_sign, signature, authorization }
 }
 
 fn canonical_request(parts: &RequestParts<'_>) -> (String, String) {
-    let mut headers: Vec<(String, String)> =
-        parts.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    headers.sort();
-    let mut lines = String::new();
-    let mut names: Vec<&str> = Vec::with_capacity(headers.len());
-    for (name, value) in &headers {
-        // The one value that the vendor lowers; the header itself keeps its case.
-        let value = if name == "x-tc-action" { value.to_ascii_lowercase() } else { value.clone() };
-        let _ = writeln!(lines, "{name}:{value}");
-        names.push(name);
-    }
-    let names = names.join(";");
+    let lowered = |name: &'_ str| name.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| name.to_ascii_lowercase());
+    let mut headers: Vec<(Cow<'_, str>, &str)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (lowered(name).map_or(Cow::Borrowed(*name), Cow::Owned), value.trim()))
+        .collect();
+    headers.sort_unstable();
     let payload_hash = match parts.payload {
         Payload::Signed(bytes) => sha256_hex(bytes),
         Payload::Unsigned => sha256_hex(b"UNSIGNED-PAYLOAD"),
     };
-    let text = format!("{}\n/\n{}\n{lines}\n{names}\n{payload_hash}", parts.method, parts.query);
+    let length: usize = headers.iter().map(|(name, value)| 2 * name.len() + value.len() + 3).sum();
+    let mut names = String::with_capacity(length);
+    let mut text = String::with_capacity(parts.query.len() + length + 2 * BLOCK + 16);
+    for part in [parts.method, "\n/\n", parts.query, "\n"] {
+        text.push_str(part);
+    }
+    for (name, value) in &headers {
+        text.push_str(name);
+        text.push(':');
+        // The one value that the vendor lowers; the header itself keeps its case.
+        if name == "x-tc-action" {
+            text.extend(value.chars().map(|letter| letter.to_ascii_lowercase()));
+        } else {
+            text.push_str(value);
+        }
+        text.push('\n');
+        if !names.is_empty() {
+            names.push(';');
+        }
+        names.push_str(name);
+    }
+    for part in ["\n", &names, "\n", &payload_hash] {
+        text.push_str(part);
+    }
     (text, names)
 }
 
@@ -124,7 +151,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     // Digit by digit: the formatter took three times as long as the hashes.
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let digit = |half: u8| char::from(half + if half < 10 { b'0' } else { b'a' - 10 });
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         text.push(digit(byte >> 4));
