@@ -1,29 +1,37 @@
-//! The connections of the servers, plain or by TLS. The certificate is read again every minute, as cert-manager and others renew it in place; a
-//! handshake that does not come to its end holds up nobody else.
+//! The connections of the servers, plain or by TLS. Nobody can take more of them than the process can bear, nor keep one without a word. The
+//! certificate is read again every minute, as cert-manager and others renew it in place.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error};
 
-/// Longest handshake. Source: our choice.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time; more connections wait in the system's queue. Source: our choice: a scraper or two need one each.
-const HANDSHAKES: usize = 16;
+/// Longest handshake. Source: our choice: a silent one holds a place no longer.
+const HANDSHAKE: Duration = Duration::from_secs(3);
+/// Connections of a server at a time; more wait in the system's queue. Source: our choice: a scraper or two and the kubelet need one each, and
+/// with TLS one costs some tens of KiB.
+const PLACES: usize = 128;
+/// How long a connection may be silent. Source: our choice: longer than a scrape's interval, so that it serves the next one.
+const SILENCE: Duration = Duration::from_mins(2);
 /// How often the files are read again. Source: our choice: as soon as the kubelet shows a Secret's change.
 const READ_AGAIN: Duration = Duration::from_mins(1);
+/// Errors of a connection that ended before it was taken.
+const GONE: [io::ErrorKind; 3] =
+    [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset];
 /// Pause after the system could not take a connection, mostly for want of file descriptors.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -57,6 +65,48 @@ pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
+/// A connection that has one of the places until it ends, and ends when nothing was read for [`SILENCE`].
+struct Placed<T> {
+    stream: T,
+    silent: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<T> Placed<T> {
+    fn boxed(stream: T, place: OwnedSemaphorePermit) -> Box<dyn Connection>
+    where
+        T: Connection + 'static,
+    {
+        Box::new(Self { stream, silent: Box::pin(sleep(SILENCE)), _place: place })
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Placed<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Pending => self.silent.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            ready @ Poll::Ready(_) => {
+                self.silent.as_mut().reset(Instant::now() + SILENCE);
+                ready
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Placed<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 /// Accepts connections in a task of its own.
 #[derive(Debug)]
 pub struct Connections {
@@ -69,28 +119,25 @@ type Accepted = (Box<dyn Connection>, SocketAddr);
 impl Connections {
     /// Plain ones.
     pub fn plain(listener: TcpListener) -> Self {
-        let address = address_of(&listener);
-        let (sender, accepted) = mpsc::channel(1);
-        tokio::spawn(async move {
-            while let Some((stream, peer)) = next(&listener, &sender).await {
-                let _ = sender.send((Box::new(stream), peer)).await;
+        Self::start(listener, |door| async move {
+            while let Some((stream, peer, place)) = door.next().await {
+                let _ = door.sender.send((Placed::boxed(stream, place), peer)).await;
             }
-        });
-        Self { address, accepted }
+        })
     }
 
     /// Those of TLS, with the certificate in a folder, which has the files `tls.crt` and `tls.key`.
     pub fn tls(listener: TcpListener, folder: PathBuf) -> Result<Self, Certificate> {
         let acceptor = acceptor(&folder)?;
-        let address = address_of(&listener);
-        let (sender, accepted) = mpsc::channel(1);
-        tokio::spawn(accept_tls(listener, folder, acceptor, sender));
-        Ok(Self { address, accepted })
+        Ok(Self::start(listener, |door| accept_tls(door, folder, acceptor)))
     }
-}
 
-fn address_of(listener: &TcpListener) -> SocketAddr {
-    listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+    fn start<F: Future<Output = ()> + Send + 'static>(listener: TcpListener, accept: impl FnOnce(Door) -> F) -> Self {
+        let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        let (sender, accepted) = mpsc::channel(1);
+        tokio::spawn(accept(Door { listener, sender, places: Arc::new(Semaphore::new(PLACES)) }));
+        Self { address, accepted }
+    }
 }
 
 impl Listener for Connections {
@@ -98,11 +145,11 @@ impl Listener for Connections {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> Accepted {
-        match self.accepted.recv().await {
-            Some(connection) => connection,
-            // The other end lives as long as this one.
-            None => std::future::pending().await,
+        if let Some(connection) = self.accepted.recv().await {
+            return connection;
         }
+        error!(address = %self.address, "nothing is accepted any more: this is a mistake in the operator");
+        std::future::pending().await
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -110,29 +157,39 @@ impl Listener for Connections {
     }
 }
 
-/// The next connection; nothing when nobody wants one any more.
-async fn next(listener: &TcpListener, sender: &mpsc::Sender<Accepted>) -> Option<(TcpStream, SocketAddr)> {
-    loop {
-        tokio::select! {
-            biased;
-            () = sender.closed() => return None,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => return Some(accepted),
+/// Where connections come in, and where they are handed on.
+struct Door {
+    listener: TcpListener,
+    sender: mpsc::Sender<Accepted>,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    /// The next connection with its place; nothing when nobody wants one any more.
+    async fn next(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.sender.closed() => return None,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => return Some((stream, peer, place)),
+                // The peer has gone already.
+                Err(error) if GONE.contains(&error.kind()) => {}
                 Err(error) => {
-                    debug!(%error, "a connection was not taken");
+                    error!(%error, "no connection can be taken now");
                     sleep(PAUSE).await;
                 }
-            },
+            }
         }
     }
 }
 
-async fn accept_tls(listener: TcpListener, folder: PathBuf, mut acceptor: TlsAcceptor, sender: mpsc::Sender<Accepted>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES));
+async fn accept_tls(door: Door, folder: PathBuf, mut acceptor: TlsAcceptor) {
     let mut read = Instant::now();
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Some((stream, peer)) = next(&listener, &sender).await else { return };
+    while let Some((stream, peer, place)) = door.next().await {
         if read.elapsed() >= READ_AGAIN {
             read = Instant::now();
             match self::acceptor(&folder) {
@@ -140,11 +197,10 @@ async fn accept_tls(listener: TcpListener, folder: PathBuf, mut acceptor: TlsAcc
                 Err(error) => error!(%error, "the metrics are served with the certificate from before"),
             }
         }
-        let (handshake, sender) = (acceptor.accept(stream), sender.clone());
+        let (handshake, sender) = (acceptor.accept(stream), door.sender.clone());
         tokio::spawn(async move {
-            let _place = place;
             match timeout(HANDSHAKE, handshake).await {
-                Ok(Ok(stream)) => drop(sender.send((Box::new(stream), peer)).await),
+                Ok(Ok(stream)) => drop(sender.send((Placed::boxed(stream, place), peer)).await),
                 Ok(Err(error)) => debug!(%peer, %error, "a handshake for the metrics failed"),
                 Err(_) => debug!(%peer, "a handshake for the metrics took too long"),
             }

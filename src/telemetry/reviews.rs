@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
@@ -45,17 +45,33 @@ pub enum Verdict {
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
+/// How many may wait for an answer; more get none. Source: our choice: as many scrapers as anybody has.
+const WAITING: usize = 8;
+/// How often it is told that there is no answer.
+const TOLD_AGAIN: Duration = Duration::from_mins(1);
+
 /// Asks the API server, one question at a time: a flood of wrong tokens costs it one call after the other.
 pub struct Reviews {
     api: Client,
-    known: std::sync::Mutex<HashMap<[u8; 32], (Instant, Verdict)>>,
+    known: std::sync::Mutex<HashMap<Token, (Instant, Verdict)>>,
+    waiting: Semaphore,
     asking: Mutex<()>,
+    told: std::sync::Mutex<Option<Instant>>,
 }
+
+/// A token, hashed: none is kept.
+type Token = [u8; 32];
 
 impl Reviews {
     /// Asks through `api`, which needs the verb create on tokenreviews and subjectaccessreviews.
     pub fn new(api: Client) -> Self {
-        Self { api, known: std::sync::Mutex::default(), asking: Mutex::new(()) }
+        Self {
+            api,
+            known: std::sync::Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+            asking: Mutex::new(()),
+            told: std::sync::Mutex::default(),
+        }
     }
 
     /// Whether the bearer of this token may get `/metrics`.
@@ -63,40 +79,58 @@ impl Reviews {
         if token.is_empty() || token.len() > LONGEST_TOKEN {
             return Ok(Verdict::Unknown);
         }
-        let digest: [u8; 32] = Sha256::digest(token).into();
+        let digest: Token = Sha256::digest(token).into();
         if let Some(verdict) = self.kept(&digest) {
             return Ok(verdict);
         }
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(NoAnswer) };
         let answer = async {
             let _turn = self.asking.lock().await;
-            match self.kept(&digest) {
-                Some(verdict) => Ok(verdict),
-                None => self.ask(token).await,
+            if let Some(verdict) = self.kept(&digest) {
+                return Ok::<_, String>(verdict);
             }
+            let verdict = self.ask(token).await?;
+            self.keep(digest, verdict.clone());
+            Ok(verdict)
         };
-        let verdict = match timeout(DEADLINE, answer).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => {
-                warn!(%error, "the API server does not say who may read the metrics: does the operator have the chart's rights for metrics.secure?");
-                return Err(NoAnswer);
-            }
-            Err(_) => return Err(NoAnswer),
-        };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(digest, (Instant::now(), verdict.clone()));
-        Ok(verdict)
+        timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).map_err(
+            |error| {
+                self.tell(&error);
+                NoAnswer
+            },
+        )
     }
 
-    fn kept(&self, digest: &[u8; 32]) -> Option<Verdict> {
+    fn kept(&self, digest: &Token) -> Option<Verdict> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, (at, verdict)| at.elapsed() < if *verdict == Verdict::Allowed { YES } else { NO });
         known.get(digest).map(|(_, verdict)| verdict.clone())
     }
 
-    async fn ask(&self, token: &str) -> kube::Result<Verdict> {
+    /// When there are too many, whoever may read stays known: guessers forget each other.
+    fn keep(&self, digest: Token, verdict: Verdict) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.retain(|_, (_, verdict)| *verdict == Verdict::Allowed);
+        }
+        if known.len() < MOST {
+            known.insert(digest, (Instant::now(), verdict));
+        }
+    }
+
+    /// Warns, once a minute at most: anybody can make us ask.
+    fn tell(&self, error: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN) {
+            *told = Some(Instant::now());
+            warn!(
+                error,
+                "the API server does not say who may read the metrics: does the operator have the chart's rights for metrics.secure?"
+            );
+        }
+    }
+
+    async fn ask(&self, token: &str) -> Result<Verdict, String> {
         let review = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token},
         });
@@ -115,10 +149,12 @@ impl Reviews {
         Ok(if is_allowed(&answer.status) { Verdict::Allowed } else { Verdict::Forbidden { user: user.username } })
     }
 
-    async fn create<T: DeserializeOwned>(&self, path: &str, review: &Value) -> kube::Result<Answer<T>> {
-        let body = serde_json::to_vec(review).map_err(kube::Error::SerdeError)?;
-        let request = Request::new(path).create(&PostParams::default(), body).map_err(kube::Error::BuildRequest)?;
-        self.api.request(request).await
+    /// The answer is read here and not by the client, which logs one that it cannot read, and the token with it.
+    async fn create<T: DeserializeOwned>(&self, path: &str, review: &Value) -> Result<Answer<T>, String> {
+        let request = Request::new(path).create(&PostParams::default(), review.to_string().into_bytes());
+        let request = request.map_err(|error| error.to_string())?;
+        let text = self.api.request_text(request).await.map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|_| format!("the answer of {path} cannot be read"))
     }
 }
 
@@ -167,24 +203,4 @@ fn is_allowed(status: &Authorization) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_clear_yes_counts() {
-        let known = |status| authenticated(serde_json::from_value(status).unwrap()).map(|user| user.username);
-        assert_eq!(known(json!({"authenticated": true, "user": {"username": "jane"}})), Some("jane".to_owned()));
-        for no in [
-            json!({}),
-            json!({"authenticated": true}),
-            json!({"authenticated": true, "user": {}}),
-            json!({"user": {"username": "jane"}}),
-            json!({"authenticated": false, "user": {"username": "jane"}}),
-        ] {
-            assert_eq!(known(no.clone()), None, "{no}");
-        }
-        let allowed = |status| is_allowed(&serde_json::from_value(status).unwrap());
-        assert!(allowed(json!({"allowed": true})) && allowed(json!({"allowed": true, "denied": false})));
-        assert!(!allowed(json!({})) && !allowed(json!({"allowed": true, "denied": true})));
-    }
-}
+mod tests;

@@ -183,6 +183,16 @@ fn operator() -> Vec<Row> {
             Count("ClusterRole", 5),
         ),
         (
+            "metrics.secure.enabled",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}, "rbac": {"create": false}}),
+            Count("ClusterRole", 0),
+        ),
+        (
+            "metrics.secure.enabled",
+            json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}, "watch": {"namespaces": ["a"]}}),
+            Is("ClusterRole", "/metadata/name", json!("pai-operator-pai-system-metrics-auth")),
+        ),
+        (
             "metrics.secure.certSecret",
             json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}}),
             Is("Deployment", "/spec/template/spec/volumes/1/secret/secretName", json!("c")),

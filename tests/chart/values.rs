@@ -99,7 +99,7 @@ fn a_mistake_is_refused_and_the_message_names_the_value() {
         (json!({"metrics": {"secure": {"enabled": true}}}), "metrics.secure.certSecret must name a Secret"),
         (
             json!({"metrics": {"secure": {"enabled": true, "certSecret": "c"}}, "podMonitor": {"enabled": true}}),
-            "a PodMonitor has no token to show",
+            "a PodMonitor cannot show the token",
         ),
         (json!({"tencentcloud": {"rateLimit": {"StopInstances": 1}}}), "rateLimit"),
         (json!({"podDisruptionBudget": {"enabled": true}}), "replicaCount must be 2 or more"),

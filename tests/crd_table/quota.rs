@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use pai_harness::wait_until;
 use serde_json::json;
 
 use crate::server::Server;
@@ -25,9 +27,13 @@ fn a_quota_on_the_count_refuses_the_object_beyond_it() {
         let text = fs::read_to_string(samples.join(sample)).unwrap();
         plane.kubectl_with_input(&["create", NAMESPACE, "-f", "-"], &text)
     };
-    for sample in ["hourly.yaml", "retain.yaml"] {
-        create(sample).ok().unwrap();
-    }
+    // The API server takes the count into its own view after a moment.
+    wait_until("the first object", Duration::from_mins(1), || {
+        let first = create("hourly.yaml");
+        if first.code == 0 { Ok(()) } else { Err(first.stderr) }
+    })
+    .unwrap();
+    create("retain.yaml").ok().unwrap();
     let third = create("spot.yaml");
     assert_ne!(third.code, 0, "{}", third.stdout);
     let said = format!("exceeded quota: pai-machines, requested: {COUNT}=1, used: {COUNT}=2, limited: {COUNT}=2");

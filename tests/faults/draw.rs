@@ -195,10 +195,7 @@ pub fn act(rng: &mut Rng, world: &Arc<World>, name: &str, spec: &Value) {
             world.log(|| "person writes the key with a line break at its end".to_owned());
             world.write_secret_with(SECRET_ID, &format!("{SECRET_KEY}\n"));
         }
-        // Deleted before it is there again, the object goes and its machine stays: that is the person's doing.
-        12 => outside(world, name, |world, id| {
-            world.log(|| format!("person takes the finalizer from {name}"));
-            world.state().excused.insert(id.to_owned());
+        12 => outside(world, name, |world, _| {
             world.patch(name, json!({"metadata": {"finalizers": null}}));
         }),
         13 => outside(world, name, |world, id| {

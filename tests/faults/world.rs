@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube_apiserver_model::{Answer, ApiServer, Reply, Request};
 use serde_json::Value;
-use tencentcloud_simulator::Cloud;
+use tencentcloud_simulator::{Cloud, Instance};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -183,7 +183,7 @@ impl World {
         let now = self.now();
         let mut state = self.state();
         state.cloud.advance(now);
-        let State { cloud, bought_for, most, .. } = &mut *state;
+        let State { api, cloud, bought_for, most, .. } = &mut *state;
         if cloud.instances().any(|instance| !bought_for.contains_key(&instance.id)) {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
                 let domain = call.parameters.get("DomainName").and_then(Value::as_str).unwrap_or_default();
@@ -191,8 +191,12 @@ impl World {
             }
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        // A returned prepaid machine lies in the recycle bin: a new one after it is no duplicate.
-        for instance in cloud.instances().filter(|instance| instance.billed() && instance.state != "SHUTDOWN") {
+        // A returned prepaid machine lies in the recycle bin: once its object is gone, a new one for another object is no duplicate.
+        let alive: Vec<String> = api.all(GROUP, PLURAL).into_iter().map(uid_digits).collect();
+        let ended = |instance: &Instance| {
+            instance.state == "SHUTDOWN" && !alive.iter().any(|digits| instance.name.ends_with(digits.as_str()))
+        };
+        for instance in cloud.instances().filter(|instance| instance.billed() && !ended(instance)) {
             let domain = bought_for.get(&instance.id).map_or("", String::as_str);
             *counts.entry(domain).or_default() += 1;
         }
@@ -201,6 +205,11 @@ impl World {
             *most = (*most).max(count);
         }
     }
+}
+
+/// The 32 digits of an object's UID, with which a generated name ends.
+fn uid_digits(object: &Value) -> String {
+    object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().replace('-', "")
 }
 
 /// What must never show anywhere: values of Secrets.

@@ -3,15 +3,15 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of the resources: at most 55 characters, as suffixes follow. */}}
+{{/* The name of the resources: at most 57 characters, as suffixes follow. */}}
 {{- define "pai-operator.fullname" -}}
 {{- $name := include "pai-operator.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 57 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 55 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 57 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 55 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 57 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -91,4 +91,14 @@ subjects:
 {{- if and .Values.metrics.enabled .Values.metrics.secure.enabled -}}
 {{- required "metrics.secure.certSecret must name a Secret of type kubernetes.io/tls where metrics.secure.enabled is true" .Values.metrics.secure.certSecret -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The Service of the metrics: its name is a label, of at most 63 characters. */}}
+{{- define "pai-operator.metricsService" -}}
+{{- include "pai-operator.fullname" . | trunc 55 | trimSuffix "-" }}-metrics
+{{- end -}}
+
+{{/* ClusterRoles of the secured metrics. Releases that watch some namespaces only may have one name, each in its own namespace. */}}
+{{- define "pai-operator.metricsRole" -}}
+{{- include "pai-operator.fullname" . }}{{ if .Values.watch.namespaces }}-{{ .Release.Namespace }}{{ end }}-metrics
 {{- end -}}

@@ -114,7 +114,7 @@ async fn a_create_that_is_given_up_leaves_its_slot_to_the_next() {
     let (limits, id, region) = keys();
     let limits = Arc::new(limits);
     for nth in 0..100 {
-        let permit = limits.take_ahead(&id, &region, ACTION, Duration::from_secs(1)).await;
+        let permit = limits.take_ahead(&id, &region, ACTION, Duration::from_millis(200)).await;
         let permit = permit.unwrap_or_else(|wait| panic!("number {nth} was told to wait for {wait:?}"));
         if nth % 2 == 0 {
             permit.slot().await;

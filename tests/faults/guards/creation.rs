@@ -116,6 +116,7 @@ fn without_leadership_nothing_is_announced() {
 fn a_burst_of_objects_keeps_to_the_rate() {
     run(1, |world| async move {
         let _operator = Process::start(&world, "operator", Options { concurrency: 80, ..Options::default() });
+        world.state().arrivals = Some(Vec::new());
         for nth in 0..80 {
             world.apply(&format!("web{nth}"), &json!({}));
         }
@@ -124,6 +125,11 @@ fn a_burst_of_objects_keeps_to_the_rate() {
         let refused = state.cloud.calls(0).filter(|call| call.outcome.starts_with("RequestLimitExceeded"));
         let refused: Vec<&str> = refused.map(|call| call.action.as_str()).collect();
         assert!(refused.is_empty(), "{refused:?}");
+        // And nobody waits with a signature: an intent stands unsent for a moment only.
+        let sending = |object: &Value| attempt_state(object) == "Sending";
+        let arrivals = state.arrivals.iter().flatten().filter(|arrival| arrival.action == "CreatePaiInstance");
+        let most = arrivals.map(|arrival| arrival.objects.iter().filter(|object| sending(object)).count()).max();
+        assert!(most.is_some_and(|most| (1..16).contains(&most)), "{most:?} intents stood unsent at once");
     });
 }
 
