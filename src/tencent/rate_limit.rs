@@ -163,8 +163,7 @@ impl RateLimits {
         let key = (secret_id.clone(), region.clone(), action);
         use_bucket(state.buckets.entry(key).or_insert_with(|| {
             let rate = self.rates.get(&action).copied().unwrap_or(action.documented_rate());
-            let kept = if action == Action::CreatePaiInstance { KEPT } else { Duration::ZERO };
-            Bucket::new(rate, kept, now)
+            Bucket::new(rate, now)
         }))
     }
 }
@@ -194,15 +193,13 @@ impl Drop for Permit {
     }
 }
 
-/// Tokens of one key: evenly spaced, and kept for a moment.
+/// Tokens of one key, evenly spaced.
 #[derive(Debug)]
 struct Bucket {
     /// Between two calls at the full rate.
     interval: Duration,
     /// Calls a second at the full rate.
     rate: usize,
-    /// For how long tokens are kept.
-    kept: Duration,
     /// When the last calls were sent, as many as the rate, the oldest first.
     sent: VecDeque<Instant>,
     /// Tokens that were given out ahead of a slot that is not taken yet.
@@ -217,7 +214,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(rate: u32, kept: Duration, now: Instant) -> Self {
+    fn new(rate: u32, now: Instant) -> Self {
         let rate = rate.max(1);
         let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate) * SHARE_PERCENT);
         let rate = usize::try_from(rate).unwrap_or(usize::MAX);
@@ -225,7 +222,6 @@ impl Bucket {
         Self {
             interval,
             rate,
-            kept,
             sent: VecDeque::new(),
             ahead: 0,
             due: now,
@@ -237,7 +233,7 @@ impl Bucket {
 
     fn try_take(&mut self, now: Instant) -> Result<(), Duration> {
         if now + TOLERANCE >= self.due {
-            self.due = self.earliest(now) + self.interval(now);
+            self.due = self.due.max(now) + self.interval(now);
             return Ok(());
         }
         let next = self.promised + self.interval(now);
@@ -246,28 +242,31 @@ impl Bucket {
     }
 
     fn reserve(&mut self, now: Instant, longest: Duration) -> Result<Instant, Duration> {
-        let due = self.earliest(now);
-        let wait = due.saturating_duration_since(now);
-        if wait > longest {
-            return Err(wait);
-        }
-        self.due = due + self.interval(now);
-        Ok(due.max(now))
+        let token = self.due.max(now);
+        self.take(token, token, now, longest)
     }
 
-    /// As [`Bucket::reserve`], but no more than [`AHEAD`] before a slot is free for it, those counted that have their token already.
+    /// As [`Bucket::reserve`], but no more than [`AHEAD`] before a slot is free for it, those counted that have their token already. Tokens are
+    /// [`KEPT`] for it, unless the cloud has slowed us down.
     fn reserve_ahead(&mut self, now: Instant, longest: Duration) -> Result<Instant, Duration> {
-        let token = self.earliest(now);
+        let kept = if self.halvings_left(now) == 0 { KEPT } else { Duration::ZERO };
+        let token = self.due.max(now.checked_sub(kept).unwrap_or(now));
         let slot = self.free_slot(now, self.ahead);
-        let due = token.max(slot.checked_sub(AHEAD).unwrap_or(now));
-        let wait = due.saturating_duration_since(now);
+        let begin = token.max(slot.checked_sub(AHEAD).unwrap_or(now));
+        let begin = self.take(token, begin, now, longest)?;
+        self.ahead += 1;
+        Ok(begin)
+    }
+
+    /// Takes the token for a caller who begins then. The next one is due an interval after the token, not after that: what holds the caller
+    /// back is not lost.
+    fn take(&mut self, token: Instant, begin: Instant, now: Instant, longest: Duration) -> Result<Instant, Duration> {
+        let wait = begin.saturating_duration_since(now);
         if wait > longest {
             return Err(wait);
         }
-        // Not from `due` on: what the window holds back is not lost.
         self.due = token + self.interval(now);
-        self.ahead += 1;
-        Ok(due.max(now))
+        Ok(begin.max(now))
     }
 
     /// When a slot is free for one who lets `others` go first, if they are sent as soon as they can be.
@@ -297,14 +296,8 @@ impl Bucket {
         if now + TOLERANCE < self.due {
             return Err(self.due - now);
         }
-        self.due = self.earliest(now) + self.interval(now);
+        self.due = self.due.max(now) + self.interval(now);
         Ok(now)
-    }
-
-    /// When the next token is or was due: no longer ago than tokens are kept. Slowed down, none is kept.
-    fn earliest(&self, now: Instant) -> Instant {
-        let kept = if self.halvings_left(now) == 0 { self.kept } else { Duration::ZERO };
-        self.due.max(now.checked_sub(kept).unwrap_or(now))
     }
 
     fn throttled(&mut self, now: Instant) {

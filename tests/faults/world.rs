@@ -192,10 +192,8 @@ impl World {
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         // A returned prepaid machine lies in the recycle bin: once its object is gone, a new one for another object is no duplicate.
-        let alive: Vec<String> = api.all(GROUP, PLURAL).into_iter().map(uid_digits).collect();
-        let ended = |instance: &Instance| {
-            instance.state == "SHUTDOWN" && !alive.iter().any(|digits| instance.name.ends_with(digits.as_str()))
-        };
+        let lives = |name: &str| api.all(GROUP, PLURAL).into_iter().any(|object| name.ends_with(&uid_digits(object)));
+        let ended = |instance: &Instance| instance.state == "SHUTDOWN" && !lives(&instance.name);
         for instance in cloud.instances().filter(|instance| instance.billed() && !ended(instance)) {
             let domain = bought_for.get(&instance.id).map_or("", String::as_str);
             *counts.entry(domain).or_default() += 1;
