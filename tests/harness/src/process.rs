@@ -1,7 +1,7 @@
 //! Servers and commands as child processes. Needs `/bin/sh`. Must not start anything that the
 //! guard (`reaper`) does not know of, unless it was asked for a process that survives us.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Error, reaper};
+use crate::{Error, reaper, wait_until};
 
 /// Waits for the word before it becomes the program. The guard is told first, so there is no moment
 /// in which the program runs and nobody would end it: if we die in between, `read` fails.
@@ -19,6 +19,9 @@ const GATED: &str = r#"read -r go || exit 125; exec "$@""#;
 
 /// The same for a process that outlives us and the terminal it was started from.
 const GATED_DETACHED: &str = r#"trap '' HUP; read -r go || exit 125; exec "$@""#;
+
+/// Longest time until all threads of a stopped process stand still. Our choice: far beyond what a busy machine takes.
+const STOPS: Duration = Duration::from_secs(30);
 
 /// Whether a process ends with the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,13 +110,18 @@ impl Process {
         }
     }
 
-    /// Sends a signal by name, such as `TERM`, `STOP` or `CONT`.
+    /// Sends a signal by name, such as `TERM`, `STOP` or `CONT`. After `STOP` it returns when every thread stands still: on a busy machine
+    /// some run on for a moment, and may answer a request meanwhile.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
         let mut child = self.lock();
         if child.try_wait().ok().flatten().is_some() {
             return Err(Error::Other(format!("{} runs no more", self.name)));
         }
-        signal(self.pid, name)
+        signal(self.pid, name)?;
+        if name == "STOP" {
+            wait_until(&format!("{} to stand still", self.name), STOPS, || stands_still(self.pid))?;
+        }
+        Ok(())
     }
 
     /// Kills it with SIGKILL and waits for its end.
@@ -207,6 +215,19 @@ pub fn line_of(command: &Command) -> String {
         line.push_str(&arg.to_string_lossy());
     }
     line.chars().take(300).collect()
+}
+
+/// Whether all threads of a process are stopped; the error says in which state one is. Source: proc(5), the third field of `stat`.
+fn stands_still(pid: u32) -> Result<(), String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
+    for thread in threads.flatten() {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or("T");
+        if state != "T" {
+            return Err(format!("a thread is in state {state}"));
+        }
+    }
+    Ok(())
 }
 
 /// Sends a signal to one process. The shell does it, as std cannot and `unsafe` is forbidden.
