@@ -75,7 +75,8 @@ pub(crate) fn launch(
     lifetime: Lifetime,
 ) -> Result<Running, Error> {
     let pod = release.pod(layout)?;
-    let kubeconfig = layout.folder.join(format!("{}-operator.kubeconfig", release.name));
+    // One for each pod: two that start at once would otherwise read what the other is just writing.
+    let kubeconfig = layout.folder.join(format!("{}-{pod_name}.kubeconfig", release.name));
     release.write_kubeconfig(layout, &pod, &kubeconfig)?;
     let (mut args, mut env) = pod.outside(&Outside {
         pod_name,
