@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::faults::Call;
 use crate::person::ids;
 use crate::process::{Lost, Process};
-use crate::world::{PLURAL, World, look_for_secrets};
+use crate::world::{CRD, PLURAL, World, look_for_secrets};
 
 /// As the product sets its two clients up, see `run.rs`.
 pub const API_DEADLINE: Duration = Duration::from_secs(15);
@@ -195,14 +195,20 @@ impl World {
         object.cloned()
     }
 
-    /// An object went: what its policy, or its adoption, says is left running is no leak.
+    /// An object went: what its policy, its adoption or the end of the CRD says is left running is no leak.
     fn note_end(&self, last: &Value) {
         let instances = last.pointer("/status/instances").and_then(Value::as_array);
         let adopted = instances.into_iter().flatten().any(|instance| instance.get("adoptedBy").is_some());
         let retain = last.pointer("/spec/deletionPolicy").and_then(Value::as_str) == Some("Retain");
-        if adopted || retain {
+        if adopted || retain || self.is_ending(CRD) {
             self.state().excused.extend(ids(last));
         }
+    }
+
+    /// Whether what is at this path is being deleted, or gone: the CRD goes with the last object.
+    fn is_ending(&self, path: &str) -> bool {
+        let reply = self.try_ask("GET", path, Value::Null);
+        reply.status == 404 || reply.body.pointer("/metadata/deletionTimestamp").is_some()
     }
 
     /// Counts the attempts that became uncertain or held.

@@ -6,6 +6,7 @@
 //! | `world`, `faults` | API server, cloud, network, time, and what goes wrong |
 //! | `process`, `kubernetes`, `cloud` | the product's own controller with its calls led through the world |
 //! | `person` | what people do |
+//! | `draw`, `trouble`, `upheaval`, `people` | what a seed draws, and the people of a random run |
 //! | `run`, `oracle` | one run, and what must hold |
 //! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
 #![allow(
@@ -29,7 +30,10 @@ mod basics;
 mod crash_points;
 mod draw;
 mod guards;
+mod people;
 mod random;
 mod rows;
 mod scale;
 mod scenario;
+mod trouble;
+mod upheaval;

@@ -64,12 +64,12 @@ pub fn machines_and_objects_agree(world: &World, excused: &BTreeSet<String>) -> 
     Ok(())
 }
 
-/// O1: no domain ever had more than one machine.
+/// O1: no domain was ever billed for more than one purchase.
 pub fn no_duplicates(world: &World) -> Result<(), String> {
     world.audit();
     let state = world.state();
     match state.most.iter().find(|(_, most)| **most > 1) {
-        Some((domain, most)) => Err(format!("{domain} had {most} machines at once")),
+        Some((domain, most)) => Err(format!("{domain} had the machines of {most} purchases at once")),
         None => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! What people do: apply, edit and delete objects, give answers, and look after Secrets. Talks to the model as kubectl does.
 
 use serde_json::{Value, json};
+use tencentcloud_simulator::Account;
 
 use crate::world::{GROUP, PLURAL, World};
 
@@ -9,7 +10,12 @@ pub const SECRET_ID: &str = "AKIDsimulated";
 pub const SECRET_KEY: &str = "planted-secret-key";
 /// A second pair of keys of the same account.
 pub const OTHER_ID: &str = "AKIDrotated";
+/// A key of an account that has none of our machines, until somebody buys with it.
+pub const STRANGER: &str = "AKIDstranger";
+pub const STRANGE_ACCOUNT: &str = "another-account";
 pub const NAMESPACE: &str = "default";
+/// Where the namespace is.
+pub const HOME: &str = "/api/v1/namespaces/default";
 
 /// The objects' path.
 pub fn path(name: &str) -> String {
@@ -52,6 +58,11 @@ impl World {
         self.put_core("secrets", SECRET, &json!({"data": data}));
     }
 
+    /// Lets the stranger's key be known to the cloud.
+    pub fn open_strange_account(&self) {
+        self.state().cloud.add_account(Account::new(STRANGER, SECRET_KEY).owner(STRANGE_ACCOUNT));
+    }
+
     /// Makes or replaces a Secret or ConfigMap.
     pub fn put_core(&self, plural: &str, name: &str, fields: &Value) {
         let mut object = json!({"metadata": {"name": name, "namespace": NAMESPACE}});
@@ -69,8 +80,15 @@ impl World {
     }
 
     pub fn apply(&self, name: &str, spec: &Value) {
-        self.log(|| format!("person applies {name} {spec}"));
-        self.ask("POST", path("").trim_end_matches('/'), object(name, spec));
+        let applied = self.try_apply(name, spec);
+        assert!(applied, "{name} was refused");
+    }
+
+    /// The same where it may be refused, as in a namespace that goes.
+    pub fn try_apply(&self, name: &str, spec: &Value) -> bool {
+        let reply = self.try_ask("POST", path("").trim_end_matches('/'), object(name, spec));
+        self.log(|| format!("person applies {name} {spec}: {}", reply.status));
+        reply.status < 300
     }
 
     /// Merges a patch into an object; false if the API server refuses it.

@@ -4,9 +4,11 @@
 //! What it had sent before goes on.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::{BoxFuture, pending};
 use kube::Client;
 use kube_apiserver_model::{Reply, Verb};
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::faults::{Call, Trouble};
+use crate::run::PLANTED_PANIC;
 use crate::world::World;
 
 /// How a process is set up.
@@ -124,6 +127,7 @@ impl Process {
         process
     }
 
+    /// Runs the controller. A panic that no pass catches ends the whole process by itself, once its purchases are done (`run.rs`).
     fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, concurrency: u16) {
         let settings = controller::Settings {
             namespaces: Vec::new(),
@@ -132,13 +136,18 @@ impl Process {
         };
         let (dead, abandoned) = (self.dead.clone(), self.abandoned.clone());
         self.world.log(|| format!("{} starts", self.name));
+        let process = Arc::clone(self);
         tokio::spawn(async move {
             let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
+            let work = AssertUnwindSafe(controller::run(context, &watches, &settings, ready, stop)).catch_unwind();
             tokio::select! {
                 biased;
                 () = dead.cancelled() => {}
                 () = abandoned.cancelled() => {}
-                () = controller::run(context, &watches, &settings, ready, stop) => panic!("the controller ended by itself"),
+                result = work => {
+                    assert!(result.is_err(), "the controller ended by itself");
+                    process.abandon();
+                }
             }
         });
     }
@@ -296,7 +305,7 @@ impl Process {
             self.kill();
         }
         self.world.state().planted_panics += 1;
-        panic!("planted by the test");
+        std::panic::panic_any(PLANTED_PANIC);
     }
 
     /// Sends it on its way, which nothing that happens to the process can stop.
@@ -320,13 +329,15 @@ impl Process {
 
 /// Lets a process be followed by another whenever it dies, until the run ends.
 pub fn keep_running(world: &Arc<World>, slot: &str, options: Options, downtime: Duration) -> Arc<Slot> {
-    let slot = Arc::new(Slot { current: Mutex::new(Process::start(world, &format!("{slot}.0"), options)) });
+    let first = Process::start(world, &format!("{slot}.0"), options);
+    let slot = Arc::new(Slot { current: Mutex::new(first), options: Mutex::new(options) });
     let (world, kept, name) = (Arc::clone(world), Arc::clone(&slot), slot.current().name.clone());
     let name = name.trim_end_matches(".0").to_owned();
     tokio::spawn(async move {
         for nth in 1_u64.. {
             kept.current().ended().await;
             sleep(downtime).await;
+            let options = *kept.options.lock().unwrap();
             let options = Options { seed: options.seed.wrapping_add(nth * 7919), ..options };
             *kept.current.lock().unwrap() = Process::start(&world, &format!("{name}.{nth}"), options);
         }
@@ -337,10 +348,30 @@ pub fn keep_running(world: &Arc<World>, slot: &str, options: Options, downtime: 
 /// The place of a process and its successors.
 pub struct Slot {
     current: Mutex<Arc<Process>>,
+    /// How the next one is started.
+    options: Mutex<Options>,
 }
 
 impl Slot {
     pub fn current(&self) -> Arc<Process> {
         Arc::clone(&self.current.lock().unwrap())
+    }
+
+    /// Takes its lease away: its passes are dropped, its purchases end by themselves, and another one follows.
+    pub fn lose_its_lease(&self) {
+        let process = self.current();
+        process.lose_leadership();
+        process.abandon();
+    }
+
+    /// How far its clock is ahead of the true time, in seconds.
+    pub fn clock_ahead(&self) -> i64 {
+        self.options.lock().unwrap().clock_ahead
+    }
+
+    /// Sets the clock of the machine it runs on right. A process keeps the clock that it began with, so another one follows.
+    pub fn mend_the_clock(&self) {
+        self.options.lock().unwrap().clock_ahead = 0;
+        self.current().kill();
     }
 }

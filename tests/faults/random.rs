@@ -3,22 +3,25 @@
 //!
 //! `PAI_FAULT_SEEDS=A..B` says which seeds; a bad one prints the command that replays it alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::crash_points::on_all_cores;
-use crate::draw::{self, TROUBLE_LASTS};
+use crate::draw;
 use crate::oracle;
-use crate::person::{Ready, SECRET_ID, attempt_state, ids, name_of};
-use crate::process::{Options, keep_running};
+use crate::people::{People, duplicate_ids, owner};
+use crate::person::{Ready, SECRET_ID};
+use crate::process::{Options, Slot, keep_running};
 use crate::run::{fixed_point, panics, rest_for, run_in};
-use crate::scenario::{answer_what_is_held, references};
-use crate::world::{Seen, World};
+use crate::scenario::references;
+use crate::trouble::{self, TROUBLE_LASTS};
+use crate::upheaval;
+use crate::world::{Seen, World, is_beyond_the_window};
 
 /// Seeds of a run of all tests.
 const SEEDS: std::ops::Range<u64> = 0..300;
@@ -29,6 +32,9 @@ const LONGEST: Duration = Duration::from_hours(6);
 /// How long it must last: what waits for a person is looked at again every minute, what is well every five.
 const CALM: Duration = Duration::from_mins(7);
 
+/// How far a clock may be off that nobody has mended, in seconds.
+const FAR_OFF: i64 = 600;
+
 /// For how long nothing may be written then.
 const STILL: Duration = Duration::from_mins(10);
 
@@ -36,17 +42,13 @@ const STILL: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug, Default)]
 struct Finding {
     seed: u64,
-    duplicates: Option<String>,
-    leaks: Option<String>,
-    stuck: Option<String>,
-    secrets: Option<String>,
-    /// Calls more often than the cloud takes.
-    overrun: Option<String>,
-    /// Writes at rest.
-    restless: Option<String>,
+    /// What did not hold, by the name under which it is counted.
+    broken: BTreeMap<&'static str, String>,
     panics: u64,
     reported: u64,
     two_leaders: bool,
+    /// The classes of trouble that were drawn.
+    drawn: BTreeSet<&'static str>,
     seen: Seen,
     /// Objects and machines at the end.
     end: Vec<String>,
@@ -55,18 +57,11 @@ struct Finding {
 
 impl Finding {
     fn is_bad(&self) -> bool {
-        self.duplicates.is_some()
-            || self.leaks.is_some()
-            || self.stuck.is_some()
-            || self.secrets.is_some()
-            || self.overrun.is_some()
-            || self.restless.is_some()
-            || self.panics > 0
+        !self.broken.is_empty() || self.panics > 0
     }
 
     fn why(&self) -> String {
-        let said = [&self.duplicates, &self.leaks, &self.stuck, &self.secrets, &self.overrun, &self.restless];
-        let said: Vec<&str> = said.into_iter().flatten().map(String::as_str).collect();
+        let said: Vec<String> = self.broken.iter().map(|(what, why)| format!("{what}: {why}")).collect();
         format!("{} ({} panics)", said.join("; "), self.panics)
     }
 }
@@ -76,7 +71,7 @@ fn play(seed: u64) -> Finding {
     std::panic::catch_unwind(|| play_unguarded(seed)).unwrap_or_else(|_| Finding {
         seed,
         panics: 1,
-        stuck: Some("the run itself panicked: see above".to_owned()),
+        broken: [("stuck", "the run itself panicked: see above".to_owned())].into(),
         ..Finding::default()
     })
 }
@@ -86,22 +81,10 @@ fn play_unguarded(seed: u64) -> Finding {
     let shared_domains = rng.bool();
     run_in(seed, shared_domains, move |world| async move {
         let two_leaders = rng.u8(..3) == 0;
-        set_the_stage(&world, &mut rng, two_leaders).await;
-        make_peace(&world);
-        let mut people = People::default();
-        let stuck = rest_for(&world, CALM, LONGEST, |world| people.look(world)).await.err();
-        let excused = world.state().excused.clone();
-        let leaks = match &stuck {
-            // What is still on its way is no leak.
-            Some(_) => None,
-            None => oracle::machines_and_objects_agree(&world, &excused).err(),
-        };
-        let restless = match &stuck {
-            Some(_) => None,
-            None => fixed_point(&world, STILL).await.err(),
-        };
-        let duplicates = oracle::no_duplicates(&world).err();
-        let overrun = oracle::rates_are_kept(&world).err();
+        let processes = set_the_stage(&world, &mut rng, two_leaders).await;
+        make_peace(&world, &processes);
+        upheaval::draw(&mut rng, &world).await;
+        let broken = judge(&world).await;
         let mut end: Vec<String> =
             world.objects().iter().map(|object| format!("{} {:?}", object["status"], Ready::of(object))).collect();
         let state = world.state();
@@ -113,15 +96,11 @@ fn play_unguarded(seed: u64) -> Finding {
             .filter(|event| event.get("reason").and_then(Value::as_str) == Some("DuplicateFound"));
         Finding {
             seed,
-            duplicates,
-            leaks,
-            stuck,
-            secrets: state.first_leak(),
-            overrun,
-            restless,
-            panics: panics(),
+            broken,
+            panics: panics() - state.planted_panics,
             reported: reported.count() as u64,
             two_leaders,
+            drawn: state.drawn.clone(),
             seen: state.seen,
             end,
             log: state.log.clone(),
@@ -129,16 +108,49 @@ fn play_unguarded(seed: u64) -> Finding {
     })
 }
 
+/// What does not hold once the world has had the time and the people to come to rest.
+async fn judge(world: &Arc<World>) -> BTreeMap<&'static str, String> {
+    let mut people = People::default();
+    let mut broken = BTreeMap::new();
+    match rest_for(world, CALM, LONGEST, |world| people.look(world)).await {
+        // What is still on its way is no leak.
+        Err(why) => {
+            broken.insert("stuck", why);
+        }
+        Ok(()) => {
+            let mut excused = world.state().excused.clone();
+            excused.extend(beyond_what_is_promised(world));
+            broken.extend(oracle::machines_and_objects_agree(world, &excused).err().map(|why| ("leaks", why)));
+            broken.extend(fixed_point(world, STILL).await.err().map(|why| ("restless", why)));
+        }
+    }
+    broken.extend(oracle::no_duplicates(world).err().map(|why| ("duplicates", why)));
+    broken.extend(oracle::rates_are_kept(world).err().map(|why| ("overrun", why)));
+    broken.extend(world.state().first_leak().map(|why| ("secrets", why)));
+    broken
+}
+
+/// Machines that showed beyond the window: those of objects that are gone, and those that are reported.
+fn beyond_what_is_promised(world: &World) -> Vec<String> {
+    let objects = world.objects();
+    let reported: Vec<String> = objects.iter().flat_map(duplicate_ids).collect();
+    let state = world.state();
+    let late = state.cloud.instances().filter(|instance| is_beyond_the_window(instance));
+    let excused = late.filter(|instance| owner(&objects, instance).is_none() || reported.contains(&instance.id));
+    excused.map(|instance| instance.id.clone()).collect()
+}
+
 /// Objects, processes and everything that goes wrong, spread over the time of trouble.
-async fn set_the_stage(world: &Arc<World>, rng: &mut Rng, two_leaders: bool) {
+async fn set_the_stage(world: &Arc<World>, rng: &mut Rng, two_leaders: bool) -> Vec<Arc<Slot>> {
     references(world);
+    world.open_strange_account();
     let names = draw::objects(rng);
     let specs: Vec<Value> = names.iter().map(|_| draw::spec(rng, &names)).collect();
     let options = Options { seed: rng.u64(..), clock_ahead: clock(rng), ..Options::default() };
-    keep_running(world, "one", options, Duration::from_secs(1 + rng.u64(..20)));
+    let mut processes = vec![keep_running(world, "one", options, Duration::from_secs(1 + rng.u64(..20)))];
     if two_leaders {
         let options = Options { seed: rng.u64(..), clock_ahead: clock(rng), ..options };
-        keep_running(world, "two", options, Duration::from_secs(1 + rng.u64(..20)));
+        processes.push(keep_running(world, "two", options, Duration::from_secs(1 + rng.u64(..20))));
     }
     // The first troubles wait for the first calls, the others come in their time.
     let mut moments: Vec<(u64, bool)> = Vec::new();
@@ -159,95 +171,41 @@ async fn set_the_stage(world: &Arc<World>, rng: &mut Rng, two_leaders: bool) {
         tokio::time::sleep(Duration::from_millis(at - now)).await;
         now = at;
         if is_trouble {
-            draw::trouble(rng, world);
+            trouble::draw(rng, world, &processes);
         } else {
             let which = rng.usize(..names.len());
             draw::act(rng, world, &names[which], &specs[which]);
         }
     }
     tokio::time::sleep(TROUBLE_LASTS.saturating_sub(Duration::from_millis(now))).await;
+    processes
 }
 
-/// Clocks are right mostly; a process whose clock is far off is refused by the cloud until it is mended, see C12.
+/// Clocks are right mostly. One that is ten minutes off is refused by the cloud until it is mended, see C12.
 fn clock(rng: &mut Rng) -> i64 {
-    if rng.u8(..6) == 0 { rng.i64(-240..240) } else { 0 }
+    match rng.u8(..24) {
+        0..4 => rng.i64(-240..240),
+        4 => FAR_OFF,
+        5 => -FAR_OFF,
+        _ => 0,
+    }
 }
 
-fn make_peace(world: &World) {
+fn make_peace(world: &World, processes: &[Arc<Slot>]) {
     world.log(|| "everything works from now on".to_owned());
     let mut state = world.state();
     state.faults.clear();
     state.cloud.clear_faults();
     drop(state);
     world.write_secret(SECRET_ID);
+    for slot in processes {
+        if slot.clock_ahead().abs() == FAR_OFF {
+            world.state().drawn.insert("clock far off");
+            slot.mend_the_clock();
+        }
+    }
     // Watches that were held back see what they missed.
     world.wake_watches();
-}
-
-/// The people of a run, who look at their objects now and then and do what the conditions tell them to.
-#[derive(Default)]
-struct People {
-    /// When each object was last acted on, by name: an answer takes a while to be heard.
-    acted: BTreeMap<String, Duration>,
-}
-
-impl People {
-    /// Says whether anybody still has something to do.
-    fn look(&mut self, world: &World) -> bool {
-        let mut busy = false;
-        for object in world.objects() {
-            let name = name_of(&object).to_owned();
-            let now = world.elapsed();
-            let waits = self.acted.get(&name).is_some_and(|at| now < *at + Duration::from_mins(2));
-            if waits {
-                busy |= needs_help(&object);
-            } else if help(world, &object) {
-                self.acted.insert(name, now);
-                busy = true;
-            } else {
-                busy |= will_be_asked(&object);
-            }
-        }
-        busy
-    }
-}
-
-fn needs_help(object: &Value) -> bool {
-    let reason = Ready::of(object).reason;
-    ["ExternallyDeleted", "InstanceFailed", "Stopped", "NotReturnable", "DomainNotBound"].contains(&reason.as_str())
-        || attempt_state(object) == "Held"
-        || will_be_asked(object)
-}
-
-/// The key was rotated during a create: the person is asked a quarter of an hour after it.
-fn will_be_asked(object: &Value) -> bool {
-    Ready::of(object).reason == "CredentialsChanged" && attempt_state(object) == "Uncertain"
-}
-
-/// Does what the object's condition tells people to do. False if it tells nothing.
-fn help(world: &World, object: &Value) -> bool {
-    let name = name_of(object);
-    match Ready::of(object).reason.as_str() {
-        "ExternallyDeleted" | "InstanceFailed" => {
-            // A prepaid one lies in the recycle bin first, and is destroyed there by whoever wants another.
-            for id in ids(object) {
-                world.state().cloud.destroy(&id);
-            }
-            world.obey(object, "recreate", None)
-        }
-        "Stopped" => {
-            let running = json!({"InstanceState": "RUNNING"});
-            for id in ids(object) {
-                world.state().cloud.change(&id, running.as_object().unwrap());
-            }
-            true
-        }
-        "DomainNotBound" => {
-            world.delete(name);
-            true
-        }
-        _ => answer_what_is_held(world, Some(name)),
-    }
 }
 
 /// The sums over all seeds, in the form that scripts read.
@@ -256,22 +214,22 @@ struct Summary<'a>(&'a [Finding]);
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0;
-        let count = |holds: fn(&Finding) -> bool| all.iter().filter(|finding| holds(finding)).count();
+        let broken = |what| all.iter().filter(|finding| finding.broken.contains_key(what)).count();
         let sum = |of: fn(&Finding) -> u64| all.iter().map(of).sum::<u64>();
         write!(
             f,
             "runs={} duplicates={} leaks={} stuck={} secrets={} panics={} reported={} crashes={} lostWrites={} unknown={} twoLeaders={} held={}",
             all.len(),
-            count(|one| one.duplicates.is_some()),
-            count(|one| one.leaks.is_some()),
-            count(|one| one.stuck.is_some()),
-            count(|one| one.secrets.is_some()),
+            broken("duplicates"),
+            broken("leaks"),
+            broken("stuck"),
+            broken("secrets"),
             sum(|one| one.panics),
             sum(|one| one.reported),
             sum(|one| one.seen.crashes),
             sum(|one| one.seen.lost_writes),
             sum(|one| one.seen.unknown),
-            count(|one| one.two_leaders),
+            all.iter().filter(|one| one.two_leaders).count(),
             sum(|one| one.seen.held),
         )
     }
@@ -286,7 +244,7 @@ fn seeds() -> Vec<u64> {
     (from..to).collect()
 }
 
-fn share(all: &[Finding], what: &str, holds: fn(&Finding) -> bool) {
+fn share(all: &[Finding], what: &str, holds: impl Fn(&Finding) -> bool) {
     let count = all.iter().filter(|finding| holds(finding)).count();
     println!("{what} in {count} of {} runs ({} %)", all.len(), count * 100 / all.len().max(1));
 }
@@ -319,8 +277,11 @@ fn random_faults() {
     share(&all, "two leaders", |one| one.two_leaders);
     share(&all, "a crash while a create was open", |one| one.seen.critical_crashes > 0);
     share(&all, "a question to a person", |one| one.seen.held > 0);
-    share(&all, "calls beyond the cloud's rates", |one| one.overrun.is_some());
-    share(&all, "writes at rest", |one| one.restless.is_some());
+    share(&all, "calls beyond the cloud's rates", |one| one.broken.contains_key("overrun"));
+    share(&all, "writes at rest", |one| one.broken.contains_key("restless"));
+    for class in all.iter().flat_map(|one| &one.drawn).collect::<BTreeSet<_>>() {
+        share(&all, &format!("drawn: {class}"), |one| one.drawn.contains(class));
+    }
     println!("\n{}", Summary(&all));
     let bad = all.iter().filter(|finding| finding.is_bad()).count();
     assert_eq!(bad, 0, "bad seeds");

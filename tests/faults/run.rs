@@ -15,6 +15,9 @@ use crate::oracle;
 use crate::person::{OTHER_ID, SECRET_ID, SECRET_KEY};
 use crate::world::{World, look_for_secrets};
 
+/// What a panic says that the test wanted.
+pub const PLANTED_PANIC: &str = "planted by the test";
+
 thread_local! {
     static PANICS: Cell<u64> = const { Cell::new(0) };
 }
@@ -65,7 +68,9 @@ fn count_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             PANICS.set(PANICS.get() + 1);
-            before(info);
+            if info.payload_as_str() != Some(PLANTED_PANIC) {
+                before(info);
+            }
         }));
     });
 }

@@ -147,7 +147,7 @@ pub fn in_the_console(world: &World, name: &str) -> Vec<String> {
     let wanted = domain(name);
     let state = world.state();
     let bought = state.cloud.instances().filter(|instance| instance.billed());
-    let ours = bought.filter(|instance| state.bought_for.get(&instance.id) == Some(&wanted));
+    let ours = bought.filter(|instance| state.bought.get(&instance.id).is_some_and(|one| one.domain == wanted));
     ours.map(|instance| instance.id.clone()).collect()
 }
 

@@ -23,6 +23,18 @@ pub const START: i64 = 1_800_000_000;
 pub const GROUP: &str = "pai.tencentcloud.io";
 pub const PLURAL: &str = "paiinstances";
 
+/// Where our CRD is.
+pub const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/paiinstances.pai.tencentcloud.io";
+
+/// For how long a create is searched for at least: six minutes after its signature, and the settle window of five. What shows later is
+/// beyond what is promised.
+pub const WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(11);
+
+/// Whether a machine shows only beyond the window.
+pub fn is_beyond_the_window(instance: &Instance) -> bool {
+    instance.visible_from.duration_since(instance.created) >= WINDOW
+}
+
 /// More calls than any run of ours makes: a loop without a pause would go on for ever in no time.
 const MOST_CALLS: u64 = 400_000;
 
@@ -54,6 +66,15 @@ pub struct Arrival {
     pub objects: Vec<Value>,
 }
 
+/// A create that the cloud carried out. It may have made several machines.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Purchase {
+    /// The domain that was asked for, which no machine may have got.
+    pub domain: String,
+    /// Number of the call.
+    pub seq: u64,
+}
+
 /// What may be looked at and changed under the lock.
 pub struct State {
     /// The API server.
@@ -64,10 +85,12 @@ pub struct State {
     pub faults: Faults,
     /// What came about.
     pub seen: Seen,
-    /// Most machines that were ever billed at once for one requested domain.
+    /// Most purchases whose machines were ever billed at once for one requested domain.
     pub most: BTreeMap<String, usize>,
-    /// The domain that each machine was bought for, which it may never have got.
-    pub bought_for: BTreeMap<String, String>,
+    /// By which purchase each machine was bought.
+    pub bought: BTreeMap<String, Purchase>,
+    /// The kinds of trouble that were drawn.
+    pub drawn: BTreeSet<&'static str>,
     /// What happened, one line each, for a replay to be read.
     pub log: Vec<String>,
     /// Calls so far by anybody under test.
@@ -111,7 +134,8 @@ impl World {
             faults: Faults::default(),
             seen: Seen::default(),
             most: BTreeMap::new(),
-            bought_for: BTreeMap::new(),
+            bought: BTreeMap::new(),
+            drawn: BTreeSet::new(),
             log: Vec::new(),
             calls: 0,
             writes: 0,
@@ -178,25 +202,28 @@ impl World {
         }
     }
 
-    /// Lets the cloud's own time pass and notes how many machines are billed for each domain now.
+    /// Lets the cloud's own time pass and notes how many purchases are billed for each domain now.
     pub fn audit(&self) {
         let now = self.now();
         let mut state = self.state();
         state.cloud.advance(now);
-        let State { api, cloud, bought_for, most, .. } = &mut *state;
-        if cloud.instances().any(|instance| !bought_for.contains_key(&instance.id)) {
+        let State { api, cloud, bought, most, .. } = &mut *state;
+        if cloud.instances().any(|instance| !bought.contains_key(&instance.id)) {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
                 let domain = call.parameters.get("DomainName").and_then(Value::as_str).unwrap_or_default();
-                bought_for.extend(call.created.iter().map(|id| (id.clone(), domain.to_owned())));
+                let purchase = Purchase { domain: domain.to_owned(), seq: call.seq };
+                bought.extend(call.created.iter().map(|id| (id.clone(), purchase.clone())));
             }
         }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         // A returned prepaid machine lies in the recycle bin: once its object is gone, a new one for another object is no duplicate.
         let lives = |name: &str| api.all(GROUP, PLURAL).into_iter().any(|object| name.ends_with(&uid_digits(object)));
         let ended = |instance: &Instance| instance.state == "SHUTDOWN" && !lives(&instance.name);
-        for instance in cloud.instances().filter(|instance| instance.billed() && !ended(instance)) {
-            let domain = bought_for.get(&instance.id).map_or("", String::as_str);
-            *counts.entry(domain).or_default() += 1;
+        let counts_here = |one: &Instance| one.billed() && !ended(one) && !is_beyond_the_window(one);
+        let standing = cloud.instances().filter(|instance| counts_here(instance));
+        let purchases: BTreeSet<&Purchase> = standing.filter_map(|instance| bought.get(&instance.id)).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for purchase in purchases {
+            *counts.entry(&purchase.domain).or_default() += 1;
         }
         for (domain, count) in counts {
             let most = most.entry(domain.to_owned()).or_default();
@@ -206,7 +233,7 @@ impl World {
 }
 
 /// The 32 digits of an object's UID, with which a generated name ends.
-fn uid_digits(object: &Value) -> String {
+pub fn uid_digits(object: &Value) -> String {
     object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().replace('-', "")
 }
 

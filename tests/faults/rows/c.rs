@@ -96,7 +96,7 @@ fn c03_visible_late_or_too_late() {
         let note = play.told_once("DuplicateFound").await;
         play.expect("the Event names it", note.contains(&second) && note.contains("TerminateInstances"), true);
         play.expect("ready", Ready::of(&object).status, true);
-        let spare = || Spare { duplicates: true, machines: vec![second.clone()], ..Spare::default() };
+        let spare = || Spare { machines: vec![second.clone()], ..Spare::default() };
         play.hold(spare()).await;
         world.delete("web");
         play.until("the object is gone", |world| world.get("web").is_none()).await;
@@ -302,7 +302,7 @@ fn c09_several_ids() {
         play.rest().await;
         play.expect("left", world.state().cloud.instances().count(), 0);
         play.expect("calls", play.called(CREATE), 1);
-        play.hold(Spare { duplicates: true, ..Spare::default() }).await;
+        play.hold(Spare::default()).await;
     });
     run(1, |world| async move {
         let play = Play::new(&world, "three machines and no reply");
@@ -315,6 +315,6 @@ fn c09_several_ids() {
         play.expect("all are named", listed.iter().all(|id| message.contains(id)), true);
         play.expect("calls", (play.called(CREATE), play.called(TERMINATE)), (1, 0));
         play.expect("attempt", get(&world)["status"]["createAttempt"]["state"].clone(), Value::from("Held"));
-        play.hold(Spare { duplicates: true, machines: listed, ..Spare::default() }).await;
+        play.hold(Spare { machines: listed, ..Spare::default() }).await;
     });
 }

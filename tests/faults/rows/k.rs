@@ -7,7 +7,7 @@ use kube_apiserver_model::Verb;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
-use super::{CRD, CREATE, Play, Spare, TERMINATE, get, prepaid};
+use super::{CREATE, Play, Spare, TERMINATE, get, prepaid};
 use crate::crash_points;
 use crate::faults::{Place, Rule, Trouble};
 use crate::oracle;
@@ -15,7 +15,7 @@ use crate::person::{Ready, attempt_state, ids, path};
 use crate::process::{Options, Process, keep_running};
 use crate::run::{plain, run, run_in};
 use crate::scenario::{self, spoil, spoil_after};
-use crate::world::{GROUP, PLURAL, World};
+use crate::world::{CRD, GROUP, PLURAL, World};
 
 /// A new version of the CRD is installed, which ends all watches.
 fn upgrade_crd(world: &World) {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
-use super::{CRD, CREATE, LIST, Play, STEPS, Spare, TERMINATE, get, prepaid};
+use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get, prepaid};
 use crate::faults::{Place, Trouble};
 use crate::person::{Ready, attempt_state, ids, is_stalled, path};
 use crate::run::{plain, run};
 use crate::scenario::{answer_what_is_held, spoil};
-use crate::world::World;
+use crate::world::{CRD, World};
 
 #[test]
 fn k11_the_crd_deleted_older_or_newer() {

@@ -3,19 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tencentcloud_simulator::{Account, Effect};
+use tencentcloud_simulator::Effect;
 
 use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get};
 use crate::draw::apply_again_once_gone;
-use crate::person::{OTHER_ID, Ready, SECRET, SECRET_ID, SECRET_KEY, attempt_state, ids, is_stalled};
+use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
 use crate::run::{plain, run};
 use crate::scenario::{answer_what_is_held, spoil};
-use crate::world::World;
-
-const HOME: &str = "/api/v1/namespaces/default";
-
-/// A Secret key of an account that has none of our machines.
-const STRANGER: &str = "AKIDstranger";
 
 #[test]
 fn k08_deleted_or_recreated_at_each_step() {
@@ -108,10 +102,6 @@ fn k09_secrets_missing_malformed_and_of_others() {
     deleted_first();
 }
 
-fn strange_account(world: &World) {
-    world.state().cloud.add_account(Account::new(STRANGER, SECRET_KEY).owner("another-account"));
-}
-
 /// An attempt is open, and the Secret holds another key: of the same account, of another one, or none at all.
 fn rotated_mid_attempt() {
     for (variant, id) in [("rotated", Some(OTHER_ID)), ("another account", Some(STRANGER)), ("gone", None)] {
@@ -120,7 +110,7 @@ fn rotated_mid_attempt() {
                 run(1, move |world| async move {
                     let play =
                         Play::new(&world, format!("{variant} mid-attempt, bought {commit}, back {back_after:?}"));
-                    strange_account(&world);
+                    world.open_strange_account();
                     spoil(&world, CREATE, Effect::Drop { commit });
                     // Longer than a key that was read is used again.
                     spoil(&world, CREATE, Effect::Invisible { seconds: 10.0 });
@@ -159,7 +149,7 @@ fn another_account_afterwards() {
     for deleting in [false, true] {
         run(1, move |world| async move {
             let play = Play::new(&world, format!("another account later, deleting {deleting}"));
-            strange_account(&world);
+            world.open_strange_account();
             play.create(&plain()).await;
             world.write_secret(STRANGER);
             play.pass(Duration::from_secs(10)).await;

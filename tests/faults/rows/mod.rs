@@ -34,9 +34,6 @@ pub const TERMINATE: &str = "TerminateInstances";
 pub const LIST: &str = "DescribePaiInstances";
 pub const DESCRIBE: &str = "DescribeInstances";
 
-/// Where our CRD is.
-pub const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/paiinstances.pai.tencentcloud.io";
-
 /// Milliseconds after the first step: before the finalizer, amid the lookup, before the intent, before and amid the send, before the ids
 /// are written, while it boots, long after.
 pub const STEPS: [u64; 8] = [0, 30, 99, 106, 130, 150, 1170, 60_000];
@@ -51,8 +48,6 @@ pub struct Play {
 /// What a variant does on purpose, so that an oracle does not apply.
 #[derive(Default)]
 pub struct Spare {
-    /// A domain has several machines, which the row says how to judge.
-    pub duplicates: bool,
     /// The cloud was told to refuse calls for their number.
     pub throttled: bool,
     /// Machines that are meant to be left over.
@@ -123,9 +118,7 @@ impl Play {
         let world = &self.world;
         let mut excused: BTreeSet<String> = world.state().excused.clone();
         excused.extend(spare.machines);
-        if !spare.duplicates {
-            self.oracle(oracle::no_duplicates(world));
-        }
+        self.oracle(oracle::no_duplicates(world));
         self.oracle(oracle::machines_and_objects_agree(world, &excused));
         self.oracle(fixed_point(world, Duration::from_mins(20)).await);
         self.oracle(oracle::machines_and_objects_agree(world, &excused));

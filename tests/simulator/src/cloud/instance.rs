@@ -35,7 +35,8 @@ pub struct Instance {
     pub state: String,
     /// `CreatedTime`.
     pub created: Timestamp,
-    pub(crate) visible_from: Timestamp,
+    /// From when on it is listed.
+    pub visible_from: Timestamp,
     pub(crate) expires: Option<Timestamp>,
     pub(crate) renew_flag: Option<String>,
     pub(crate) internet: Map<String, Value>,
