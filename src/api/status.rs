@@ -39,6 +39,11 @@ pub struct PaiInstanceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
     pub duplicate_instance_ids: Vec<String>,
+    /// A value of the annotation `pai.tencentcloud.io/resolve-create` that answered no question when it was given. It is not acted on
+    /// while it stands there; an answer is new once the annotation was taken away or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub ignored_answer: Option<String>,
     /// Management page of the machine, where the cloud names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]

@@ -28,7 +28,7 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     }
     let adopted_by = adopted_by(seen, id);
     let mut status = seen.status.clone();
-    merge(&mut status, id, adopted_by.clone());
+    merge(&mut status, id, adopted_by.clone(), listed_under(seen, id));
     let text = format!("{id} exists and belongs to this object; waiting until it runs.");
     record::apply(
         &Report::progressing(Reason::Provisioning, text, FRESH),
@@ -62,15 +62,22 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     Ok(Outcome::Again(Duration::from_secs(1)))
 }
 
+/// The secret id under which CVM lists the machine, if it does: what another account does not list later is not gone.
+fn listed_under(seen: &Observed, id: &str) -> Option<String> {
+    let (Some(Ok(found)), Ok(account)) = (&seen.lookup, &seen.account) else { return None };
+    let listed = found.named.iter().any(|one| one.instance_id.as_str() == id);
+    listed.then(|| account.credentials.secret_id.to_string())
+}
+
 /// Folds the machine into the status: an open attempt is closed by it.
-pub fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>) {
+fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>, secret_id: Option<String>) {
     if let Some(attempt) = status.create_attempt.as_mut().filter(|attempt| attempt.state.is_open()) {
         attempt.state = AttemptState::Created;
     }
     status.duplicate_instance_ids.retain(|known| known != id);
     if !status.instance_ids.iter().any(|known| known == id) {
         status.instance_ids.push(id.to_owned());
-        status.instances.push(InstanceStatus { id: id.to_owned(), adopted_by, ..InstanceStatus::default() });
+        status.instances.push(InstanceStatus { id: id.to_owned(), adopted_by, secret_id, ..InstanceStatus::default() });
     }
 }
 

@@ -17,12 +17,12 @@ use super::observe::{Observed, annotation, observe};
 use super::proof::{Match, judge};
 use super::queue::Key;
 use super::recheck::{self, Recheck};
-use super::record::tell;
+use super::record::{self, WriteStatus, tell};
 use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
 use super::step::{Outcome, Report, SHORT, Standing, Step};
 use super::{Context, following};
-use crate::api::{AttemptState, PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason};
+use crate::api::{AttemptState, PaiInstance, PaiInstanceStatus, RESOLVE_CREATE_ANNOTATION, Reason};
 use crate::tencent::{Action, InstanceState};
 
 /// How soon to try again for a domain that another pass is buying for. Source: our choice.
@@ -73,7 +73,7 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> 
             context.memory.update(seen.uid(), |known| known.question = None);
         }
     }
-    note_answer(context, &seen, &step).await;
+    note_answer(context, api, &mut seen, &step).await?;
     if !matches!(step, Step::Wait(_) | Step::Report(_)) {
         debug!(?step, "decided");
     }
@@ -181,18 +181,28 @@ fn note_look(context: &Context, seen: &mut Observed, found: &Found) {
 
 /// Tells once that a person's answer is not used, because it speaks of nothing that waits for one. It is then not acted on later either:
 /// what a person said of one situation must not buy something in another. Taking the annotation away and giving it again is a new answer.
-async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
+async fn note_answer(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &mut Observed,
+    step: &Step,
+) -> Result<(), WriteStatus> {
     let known = &seen.recollection;
-    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION) else {
+    let Some(answer) = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION).map(str::to_owned) else {
         if known.last_answer.is_some() {
             context.memory.update(seen.uid(), |known| (known.last_answer, known.last_answer_ignored) = (None, false));
         }
-        return;
+        return record_ignored(context, api, seen, None).await;
     };
-    if known.last_answer.as_deref() == Some(answer) || !seen.has_finalizer() || seen.paused() {
-        return;
+    let is_recorded = seen.status.ignored_answer.as_deref() == Some(resolve::recorded(&answer));
+    let is_known = is_recorded || known.last_answer.as_deref() == Some(&answer);
+    if is_known || !seen.has_finalizer() || seen.paused() {
+        return Ok(());
     }
-    let Some(used) = is_used(seen, step) else { return };
+    let Some(used) = is_used(seen, step) else { return Ok(()) };
+    // First, so that it is told of once, and no restart forgets it.
+    let ignored = (!used).then(|| resolve::recorded(&answer).to_owned());
+    record_ignored(context, api, seen, ignored).await?;
     if !used {
         let note = format!(
             "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored, now and later: it names no attempt that waits for a person and no \
@@ -201,9 +211,26 @@ async fn note_answer(context: &Context, seen: &Observed, step: &Step) {
         context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
     }
     context.memory.update(seen.uid(), |known| {
-        known.last_answer = Some(answer.to_owned());
+        known.last_answer = Some(answer);
         known.last_answer_ignored = !used;
     });
+    Ok(())
+}
+
+/// Writes down which answer is not acted on, if that is not written yet.
+async fn record_ignored(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    seen: &mut Observed,
+    answer: Option<String>,
+) -> Result<(), WriteStatus> {
+    if seen.status.ignored_answer == answer {
+        return Ok(());
+    }
+    let status = PaiInstanceStatus { ignored_answer: answer, ..seen.status.clone() };
+    seen.object = record::write(context, api, &seen.object, status).await?;
+    seen.status = seen.object.status.clone().unwrap_or_default();
+    Ok(())
 }
 
 /// Whether the step follows from the answer; `None` if the answer's moment has not come.

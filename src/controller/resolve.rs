@@ -1,6 +1,7 @@
 //! A person's answer to an uncertain create: the annotation `pai.tencentcloud.io/resolve-create`. Pure.
 
 use super::observe::{Observed, annotation};
+use crate::api::conditions::cut_to_bytes;
 use crate::api::{CreateAttempt, PaiInstance, RESOLVE_CREATE_ANNOTATION};
 
 /// What a person may say. The id makes each answer good for one question only.
@@ -20,10 +21,17 @@ pub enum Verb {
 pub fn answer(seen: &Observed) -> Option<Verb> {
     let text = annotation(&seen.object, RESOLVE_CREATE_ANNOTATION)?;
     let known = &seen.recollection;
-    if known.last_answer_ignored && known.last_answer.as_deref() == Some(text) {
+    // The API server remembers it beyond a restart, this process also where the installed CRD does not.
+    let remembered = known.last_answer_ignored && known.last_answer.as_deref() == Some(text);
+    if remembered || seen.status.ignored_answer.as_deref() == Some(recorded(text)) {
         return None;
     }
     parse(text)
+}
+
+/// An answer as the status holds it. What is longer is none.
+pub fn recorded(answer: &str) -> &str {
+    cut_to_bytes(answer, 256)
 }
 
 fn parse(text: &str) -> Option<Verb> {

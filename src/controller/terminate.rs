@@ -117,6 +117,13 @@ async fn write_down(
     Ok(record::write(context, api, &seen.object, status).await?)
 }
 
+/// How often the end of a call that may not be made twice is written, should the API server not take it. Source: our choice: what is not
+/// written then, a person must settle.
+const TRIES: u32 = 5;
+
+/// Pause between two of these. Source: our choice.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Records a refusal on the object as it was written last, and remembers it, so that it is not repeated at once.
 async fn refused(
     context: &Context,
@@ -132,18 +139,34 @@ async fn refused(
         context.credentials.drop_cached(&account.credentials.secret_id);
     }
     let next = if problem.reason.needs_a_person() { SLOW } else { SOON };
-    let mut status: PaiInstanceStatus = written.status.clone().unwrap_or_default();
-    if only_once && was_not_carried_out(error) {
-        for known in status.instances.iter_mut().filter(|known| known.id == id) {
-            known.terminate_sent_at = None;
-        }
-    }
     let report = Report::problem(&problem, next);
-    record::apply(&report, &mut status, &written, context.clock.now());
     let hold = Hold { until: context.clock.now() + next, inputs: seen.inputs.clone(), problem };
     context.memory.update(seen.uid(), |known| known.refused_termination = Some(hold));
-    if written.status.as_ref() != Some(&status) {
-        record::write(context, api, &written, status).await?;
+    // It may be asked for again, which only this process knows: this is not left to the next pass.
+    let reopens = only_once && was_not_carried_out(error);
+    let mut object = written;
+    for tries_left in (0..if reopens { TRIES } else { 1 }).rev() {
+        let mut status: PaiInstanceStatus = object.status.clone().unwrap_or_default();
+        for known in status.instances.iter_mut().filter(|known| reopens && known.id == id) {
+            known.terminate_sent_at = None;
+        }
+        record::apply(&report, &mut status, &object, context.clock.now());
+        if object.status.as_ref() == Some(&status) {
+            break;
+        }
+        match record::write(context, api, &object, status).await {
+            Ok(_) => break,
+            Err(failed) if tries_left == 0 => return Err(failed.into()),
+            Err(failed) => {
+                warn!(uid = seen.uid(), id, %failed, "a refused termination is not written yet: trying again")
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+        match api.get_opt(object.metadata.name.as_deref().unwrap_or_default()).await {
+            Ok(Some(now)) if now.metadata.uid == object.metadata.uid => object = now,
+            Ok(_) => break,
+            Err(failed) => warn!(uid = seen.uid(), id, %failed, "the object cannot be read now"),
+        }
     }
     Ok(Outcome::Again(next.min(Duration::from_secs(60))))
 }

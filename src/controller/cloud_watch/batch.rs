@@ -120,8 +120,10 @@ pub fn describe<'a>(context: &'a Context, account: &'a Account, ids: Vec<String>
         let request = DescribeInstances::by_ids(ids.iter().map(InstanceId::new).collect());
         let reply = context.cloud.describe_instances_now(account, &request, context.clock.now()).await;
         match reply {
-            Ok(reply) if reply.value.total_count.is_some_and(|total| total > reply.value.instances.len() as u64) => {
-                let text = "The machine cannot be looked at: the cloud's list is shorter than it says. It is tried again by itself.";
+            // A list that does not say how long it is proves no absence either.
+            Ok(reply) if reply.value.total_count.is_none_or(|total| total > reply.value.instances.len() as u64) => {
+                let text =
+                    "The machine cannot be looked at: the cloud's list is not complete. It is tried again by itself.";
                 all(ids, &Problem::new(Reason::CloudUnavailable, text))
             }
             Ok(reply) => {

@@ -125,6 +125,17 @@ fn c04_describe_empty_present_empty() {
                 play.expect("ready", Ready::of(&get(&world)).status, true);
             }
             play.expect("told", play.told("ExternallyDeleted").len(), 0);
+            // A list that does not say how long it is shows no absence, however often.
+            let body = r#"{"Response":{"InstanceSet":[],"RequestId":"r"}}"#.to_owned();
+            spoil_after(&world, action, 0, 40, Effect::Status { status: 200, body, commit: false });
+            for _ in 0..5 {
+                let now = world.elapsed().as_millis().to_string();
+                world.annotate("web", "reconcile-requested-at", &now.into());
+                play.pass(Duration::from_secs(50)).await;
+            }
+            play.expect("told", play.told("ExternallyDeleted").len(), 0);
+            world.state().cloud.clear_faults();
+            play.until_reason("Available").await;
             spoil(&world, action, Effect::Empty {});
             world.delete("web");
             play.rest().await;

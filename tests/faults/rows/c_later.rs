@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
 use super::{CREATE, DESCRIBE, LIST, LONGEST, Play, Spare, TERMINATE, code, get, prepaid};
-use crate::faults::{Place, Trouble};
+use crate::faults::{Place, Rule, Trouble};
 use crate::person::{Ready, attempt_state, ids, is_stalled};
 use crate::process::{Options, Process, keep_running};
 use crate::run::{plain, run, run_in};
@@ -49,7 +49,7 @@ fn c10_a_domain_asked_for_twice() {
             });
         }
     }
-    run(1, |world| async move {
+    run_in(1, false, |world| async move {
         let play = Play::new(&world, "B, and the lookup did not show it");
         super::outside::buy(&world, &crate::person::domain("web"), "theirs").await;
         let theirs: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
@@ -216,6 +216,7 @@ fn c15_a_termination_refused() {
             play.told_once("Recycled").await;
         });
     }
+    refused_and_not_written();
     for (commit, word) in
         [(true, "InternalError.TradeUnknownError"), (false, "InternalError.TradeUnknownError"), (true, "")]
     {
@@ -238,6 +239,24 @@ fn c15_a_termination_refused() {
             play.within(Duration::from_secs(60), "gone", |world| world.get("web").is_none()).await;
             play.expect("calls", play.called(TERMINATE), 1);
             play.told_once("Recycled").await;
+        });
+    }
+}
+
+/// A definite refusal opens the way for another call, also where the API server does not take the news at once.
+fn refused_and_not_written() {
+    for (code_of_it, reason) in [(409, "Conflict"), (500, "InternalError")] {
+        run(1, move |world| async move {
+            let play = Play::new(&world, format!("refused, and the status write as well: {code_of_it}"));
+            play.create(&prepaid()).await;
+            spoil(&world, TERMINATE, code("LimitExceeded.UserReturnQuota", false));
+            // The first write says that it is asked for, the next ones that it was refused.
+            let trouble = Trouble::Refuse(code_of_it, reason);
+            world.state().faults.add(Rule { at: Place::StatusWrite, skip: 1, times: 2, trouble });
+            world.delete("web");
+            play.until("the object is gone", |world| world.get("web").is_none()).await;
+            play.expect("calls", play.called(TERMINATE), 2);
+            play.expect("recycled, not destroyed", state_of_the_only_one(&world), "SHUTDOWN");
         });
     }
 }

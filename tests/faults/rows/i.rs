@@ -353,6 +353,38 @@ fn i06_answers_to_nothing() {
         }
     }
     stale();
+    early();
+}
+
+/// An answer that came before the question is not acted on when the question comes, also by a process that did not see it come.
+fn early() {
+    for restart in [false, true] {
+        run(1, move |world| async move {
+            let play = Play::new(&world, format!("early, restart {restart}"));
+            spoil(&world, CREATE, Effect::Drop { commit: false });
+            let slot = play.operator();
+            world.apply("web", &super::prepaid());
+            play.until("Uncertain", |world| attempt_state(&get(world)) == "Uncertain").await;
+            let id = get(&world)["status"]["createAttempt"]["id"].as_str().unwrap_or_default().to_owned();
+            world.annotate("web", "resolve-create", &format!("retry:{id}").into());
+            play.told_once("AnswerIgnored").await;
+            if restart {
+                slot.current().kill();
+            }
+            play.until("Held", |world| attempt_state(&get(world)) == "Held").await;
+            play.pass(Duration::from_hours(1)).await;
+            play.expect("calls", play.called(CREATE), 1);
+            play.expect("told", play.told("AnswerIgnored").len(), 1);
+            // As the Event says: it is taken away first.
+            world.annotate("web", "resolve-create", &Value::Null);
+            play.pass(Duration::from_mins(2)).await;
+            play.expect("answered", world.obey(&get(&world), "retry", None), true);
+            play.until_reason("Available").await;
+            play.expect("bought", play.bought(), 1);
+            world.annotate("web", "resolve-create", &Value::Null);
+            play.hold(Spare::default()).await;
+        });
+    }
 }
 
 /// An answer to a question of yesterday: it stands on the object when the next one is asked, and is given once more.

@@ -7,7 +7,7 @@ use tencentcloud_simulator::Effect;
 
 use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get};
 use crate::draw::apply_again_once_gone;
-use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
+use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled, path};
 use crate::run::{plain, run};
 use crate::scenario::{answer_what_is_held, spoil};
 
@@ -99,6 +99,7 @@ fn k09_secrets_missing_malformed_and_of_others() {
     }
     rotated_mid_attempt();
     another_account_afterwards();
+    another_account_after_a_lost_status();
     deleted_first();
 }
 
@@ -169,6 +170,29 @@ fn another_account_afterwards() {
             play.hold(Spare::default()).await;
         });
     }
+}
+
+/// The status was lost and the machine found again, and then the Secret holds the key of another account: it is remembered whose it is.
+fn another_account_after_a_lost_status() {
+    run(1, |world| async move {
+        let play = Play::new(&world, "another account after a lost status");
+        world.open_strange_account();
+        play.create(&plain()).await;
+        world.ask("PATCH", &format!("{}/status", path("web")), json!({"status": null}));
+        world.annotate("web", "reconcile-requested-at", &"now".into());
+        play.until("it is found again", |world| !ids(&get(world)).is_empty()).await;
+        play.expect("found under", get(&world)["status"]["instances"][0]["secretId"].clone(), json!(SECRET_ID));
+        world.write_secret(STRANGER);
+        // Longer than a key that was read is used again.
+        play.pass(Duration::from_secs(10)).await;
+        world.delete("web");
+        play.pass(Duration::from_hours(2)).await;
+        play.expect("reason", play.reason(), "CredentialsChanged");
+        play.expect("calls", play.called(TERMINATE), 0);
+        world.write_secret(SECRET_ID);
+        play.until("the object is gone", |world| world.get("web").is_none()).await;
+        play.expect("left", world.state().cloud.instances().count(), 0);
+    });
 }
 
 /// The Secret goes before the object: the last good key serves, until a restart.

@@ -123,6 +123,7 @@ impl Play {
         self.oracle(fixed_point(world, Duration::from_mins(20)).await);
         self.oracle(oracle::machines_and_objects_agree(world, &excused));
         self.oracle(oracle::rates_are_kept(world));
+        self.oracle(oracle::ends_are_right(world));
         if !spare.throttled {
             self.oracle(nothing_is_throttled(world));
         }
