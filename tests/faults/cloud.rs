@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use pai_operator::tencent::{HttpRequest, HttpResponse, Sent, Transport, TransportFailure};
+use serde_json::Value;
 use tencentcloud_simulator::{Delivery, Handling, HttpRequest as CloudRequest};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -43,6 +44,7 @@ async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpRes
         body: request.body.to_vec(),
     };
     process.note_rate(&request);
+    process.world.note_termination(&request);
     let call = Call::Cloud { action: request.header("x-tc-action").unwrap_or_default().to_owned() };
     let serve = move |world: &World| world.serve_cloud(&request);
     // A refusal by HTTP status stands for a gateway in front of the cloud.
@@ -72,6 +74,21 @@ async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpRes
             sleep(wait).await;
             Ok(response)
         }
+    }
+}
+
+/// Whether the machine stays when its object goes: by the policy, or because it was adopted and no policy says otherwise.
+pub fn is_kept(object: &Value, id: &str) -> bool {
+    let instances = object.pointer("/status/instances").and_then(Value::as_array);
+    let adopted_by = instances
+        .into_iter()
+        .flatten()
+        .filter(|one| one.get("id").and_then(Value::as_str) == Some(id))
+        .find_map(|one| one.get("adoptedBy").and_then(Value::as_str));
+    match object.pointer("/spec/deletionPolicy").and_then(Value::as_str) {
+        Some("Retain") => true,
+        Some("Delete") => adopted_by == Some("Name"),
+        _ => adopted_by.is_some(),
     }
 }
 
@@ -112,6 +129,31 @@ impl Process {
 }
 
 impl World {
+    /// Notes the first termination that may not be: of several machines at once, or of one that no object gives up. Judged where the call
+    /// leaves the product.
+    fn note_termination(&self, request: &CloudRequest) {
+        if request.header("x-tc-action") != Some("TerminateInstances") {
+            return;
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let ids: Vec<&str> = body["InstanceIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let objects = self.objects();
+        let gives_up = |object: &Value| {
+            object.pointer("/metadata/deletionTimestamp").is_some()
+                && ids.iter().all(|id| crate::person::ids(object).iter().any(|own| own == id))
+                && !ids.iter().any(|id| is_kept(object, id))
+        };
+        let mut state = self.state();
+        // A second call for a prepaid machine destroys what lies in the recycle bin.
+        let is_recycled = |id: &&str| {
+            state.cloud.instance(id).is_some_and(|one| one.state == "SHUTDOWN" && one.charge_type == "PREPAID")
+        };
+        let was_given_up = ids.iter().all(|id| state.given_up.contains(*id));
+        if ids.len() != 1 || !(was_given_up || objects.iter().any(gives_up)) || ids.iter().any(is_recycled) {
+            state.wrong_end.get_or_insert(format!("{ids:?} was to be terminated"));
+        }
+    }
+
     fn serve_cloud(&self, request: &CloudRequest) -> Handling {
         let now = self.now();
         self.note_arrival(request, now);

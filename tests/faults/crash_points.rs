@@ -59,6 +59,7 @@ pub fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
             Err(error) => Err(error),
         };
         let result = result.and_then(|()| oracle::rates_are_kept(&world));
+        let result = result.and_then(|()| oracle::ends_are_right(&world));
         let result = result.and_then(|()| oracle::nothing_shown_nothing_broken(&world));
         let state = oracle::end_state(&world);
         let log = std::mem::take(&mut world.state().log);

@@ -14,6 +14,7 @@ use kube_apiserver_model::{Answer, Reply, Request, Verb, Watch};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
+use crate::cloud::is_kept;
 use crate::faults::Call;
 use crate::person::ids;
 use crate::process::{Lost, Process};
@@ -197,12 +198,12 @@ impl World {
 
     /// An object went: what its policy, its adoption or the end of the CRD says is left running is no leak.
     fn note_end(&self, last: &Value) {
-        let instances = last.pointer("/status/instances").and_then(Value::as_array);
-        let adopted = instances.into_iter().flatten().any(|instance| instance.get("adoptedBy").is_some());
-        let retain = last.pointer("/spec/deletionPolicy").and_then(Value::as_str) == Some("Retain");
-        if adopted || retain || self.is_ending(CRD) {
-            self.state().excused.extend(ids(last));
-        }
+        let all_stay = self.is_ending(CRD);
+        let (kept, given_up): (Vec<String>, Vec<String>) =
+            ids(last).into_iter().partition(|id| all_stay || is_kept(last, id));
+        let mut state = self.state();
+        state.excused.extend(kept);
+        state.given_up.extend(given_up);
     }
 
     /// Whether what is at this path is being deleted, or gone: the CRD goes with the last object.

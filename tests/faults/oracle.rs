@@ -74,6 +74,11 @@ pub fn no_duplicates(world: &World) -> Result<(), String> {
     }
 }
 
+/// Only what an object gives up is terminated, one machine at a time, and a prepaid one once.
+pub fn ends_are_right(world: &World) -> Result<(), String> {
+    world.state().wrong_end.clone().map_or(Ok(()), Err)
+}
+
 /// O5: no process called more often than the cloud takes. Each counts for itself, as it cannot know of the others.
 pub fn rates_are_kept(world: &World) -> Result<(), String> {
     world.state().overrun.clone().map_or(Ok(()), Err)

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Instance;
 
 use crate::person::{Ready, STRANGE_ACCOUNT, attempt_state, ids, name_of};
 use crate::scenario::{answer_what_is_held, in_the_console};
-use crate::world::{World, is_beyond_the_window, uid_digits};
+use crate::world::{Purchase, World, is_beyond_the_window, uid_digits};
 
 /// The people of a run, who look at their objects now and then and do what the conditions tell them to.
 #[derive(Default)]
@@ -40,8 +41,16 @@ impl People {
 
 fn needs_help(object: &Value) -> bool {
     let reason = Ready::of(object).reason;
-    ["ExternallyDeleted", "InstanceFailed", "Stopped", "NotReturnable", "DomainNotBound", "AmbiguousInstances"]
-        .contains(&reason.as_str())
+    [
+        "ExternallyDeleted",
+        "InstanceFailed",
+        "Stopped",
+        "NotReturnable",
+        "DomainNotBound",
+        "AmbiguousInstances",
+        "ApiRetired",
+    ]
+    .contains(&reason.as_str())
         || attempt_state(object) == "Held"
         || will_be_asked(object)
 }
@@ -57,13 +66,27 @@ fn a_duplicate_is_not_found_yet(world: &World) -> bool {
     let known: Vec<String> = objects.iter().flat_map(|object| [ids(object), duplicate_ids(object)].concat()).collect();
     let state = world.state();
     state.cloud.instances().any(|instance| {
-        is_beyond_the_window(instance) && !known.contains(&instance.id) && owner(&objects, instance).is_some()
+        is_beyond_the_window(instance)
+            && !known.contains(&instance.id)
+            && owner(&objects, instance, state.bought.get(&instance.id)).is_some()
     })
 }
 
-/// The object that a machine bears in its name.
-pub fn owner<'a>(objects: &'a [Value], instance: &Instance) -> Option<&'a Value> {
-    objects.iter().find(|object| instance.name.ends_with(&uid_digits(object)))
+/// The object for which a machine was bought: it bears its UID, or else a name of the user's and the object's domain, and is younger.
+pub fn owner<'a>(objects: &'a [Value], instance: &Instance, purchase: Option<&Purchase>) -> Option<&'a Value> {
+    let text =
+        |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    objects.iter().find(|object| {
+        let name = text(object, "/spec/instanceName");
+        if name.is_empty() {
+            return instance.name.ends_with(&uid_digits(object));
+        }
+        let born: Option<Timestamp> = text(object, "/metadata/creationTimestamp").parse().ok();
+        let asked_for = purchase.is_some_and(|purchase| {
+            purchase.domain == text(object, "/spec/domainName") && born.is_some_and(|born| born <= purchase.at)
+        });
+        name == instance.name && asked_for
+    })
 }
 
 /// The machines that a status reports as surplus.
@@ -93,6 +116,10 @@ fn help(world: &World, object: &Value) -> bool {
             true
         }
         "DomainTaken" => nobody_has_it(world, name) && world.obey(object, "adopt", None),
+        "ApiRetired" => {
+            world.annotate(name, "reconcile-requested-at", &world.now().to_string().into());
+            true
+        }
         "CredentialsNotFound" => let_it_go_and_keep_the_machine(world, object),
         _ => clear_the_console(world, object) || answer_what_is_held(world, Some(name)),
     }

@@ -95,6 +95,9 @@ impl World {
     #[allow(clippy::needless_pass_by_value)] // it is written where it is handed in
     pub fn patch(&self, name: &str, patch: Value) -> bool {
         let before = self.get(name);
+        if patch.pointer("/metadata/finalizers").is_some_and(Value::is_null) {
+            self.state().forced.extend(before.as_ref().map(uid));
+        }
         let reply = self.try_ask("PATCH", &path(name), patch.clone());
         self.note_forced(name, before.as_ref());
         self.log(|| format!("person patches {name} {patch}: {}", reply.status));
@@ -112,9 +115,10 @@ impl World {
         self.note_forced(name, before.as_ref());
     }
 
-    /// Whoever lets an object go without our finalizer leaves its machine running: that is no leak of ours.
+    /// Whoever takes our finalizer away and lets the object go leaves its machine running: that is no leak of ours.
     fn note_forced(&self, name: &str, before: Option<&Value>) {
-        if let Some(before) = before.filter(|_| self.get(name).is_none()) {
+        let gone = before.filter(|before| self.get(name).is_none_or(|now| uid(&now) != uid(before)));
+        if let Some(before) = gone.filter(|before| self.state().forced.contains(&uid(before))) {
             self.state().excused.extend(ids(before));
         }
     }
@@ -186,6 +190,11 @@ pub fn is_stalled(object: &Value) -> bool {
 /// The object's name.
 pub fn name_of(object: &Value) -> &str {
     object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The object's UID.
+pub fn uid(object: &Value) -> String {
+    object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The ids in the status.

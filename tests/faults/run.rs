@@ -27,13 +27,14 @@ pub fn panics() -> u64 {
     PANICS.get()
 }
 
-/// Runs a scenario in a world of its own, whose cloud gives a domain to one machine only.
+/// Runs a scenario in a world of its own, whose cloud sells a domain as often as it is asked to: one that refuses the second create would
+/// hide that it was sent.
 pub fn run<T, F>(seed: u64, scenario: impl FnOnce(Arc<World>) -> F + Send + 'static) -> T
 where
     T: Send + 'static,
     F: Future<Output = T>,
 {
-    run_in(seed, false, scenario)
+    run_in(seed, true, scenario)
 }
 
 /// Runs a scenario in a world whose cloud gives a domain to one machine only, or to as many as ask for it.

@@ -144,7 +144,8 @@ pub fn spoil_after(world: &World, action: &str, after: u32, times: u32, effect: 
 /// Machines that are billed for the object of this name, as the console shows them.
 pub fn in_the_console(world: &World, name: &str) -> Vec<String> {
     world.audit();
-    let wanted = domain(name);
+    let asked_for = world.get(name).and_then(|object| Some(object.pointer("/spec/domainName")?.as_str()?.to_owned()));
+    let wanted = asked_for.unwrap_or_else(|| domain(name));
     let state = world.state();
     let bought = state.cloud.instances().filter(|instance| instance.billed());
     let ours = bought.filter(|instance| state.bought.get(&instance.id).is_some_and(|one| one.domain == wanted));

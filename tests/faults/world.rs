@@ -73,6 +73,8 @@ pub struct Purchase {
     pub domain: String,
     /// Number of the call.
     pub seq: u64,
+    /// When it was made.
+    pub at: Timestamp,
 }
 
 /// What may be looked at and changed under the lock.
@@ -101,6 +103,12 @@ pub struct State {
     pub excused: BTreeSet<String>,
     /// The calls that reached the cloud, where a test asked for them.
     pub arrivals: Option<Vec<Arrival>>,
+    /// The first termination that may not be.
+    pub wrong_end: Option<String>,
+    /// Machines that an object had given up when it went: another process may not know yet that they are gone.
+    pub given_up: BTreeSet<String>,
+    /// UIDs of objects whose finalizer a person took away.
+    pub forced: BTreeSet<String>,
     /// The first time that a process called more often than the cloud takes.
     pub overrun: Option<String>,
     /// Where a secret showed in an Event, a status or another body.
@@ -141,6 +149,9 @@ impl World {
             writes: 0,
             excused: BTreeSet::new(),
             arrivals: None,
+            wrong_end: None,
+            given_up: BTreeSet::new(),
+            forced: BTreeSet::new(),
             overrun: None,
             leaked: Vec::new(),
             leaked_in_logs: Arc::default(),
@@ -211,14 +222,20 @@ impl World {
         if cloud.instances().any(|instance| !bought.contains_key(&instance.id)) {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
                 let domain = call.parameters.get("DomainName").and_then(Value::as_str).unwrap_or_default();
-                let purchase = Purchase { domain: domain.to_owned(), seq: call.seq };
+                let purchase = Purchase { domain: domain.to_owned(), seq: call.seq, at: call.time };
                 bought.extend(call.created.iter().map(|id| (id.clone(), purchase.clone())));
             }
         }
         // A returned prepaid machine lies in the recycle bin: once its object is gone, a new one for another object is no duplicate.
         let lives = |name: &str| api.all(GROUP, PLURAL).into_iter().any(|object| name.ends_with(&uid_digits(object)));
         let ended = |instance: &Instance| instance.state == "SHUTDOWN" && !lives(&instance.name);
-        let counts_here = |one: &Instance| one.billed() && !ended(one) && !is_beyond_the_window(one);
+        // Only who waited for the window may have bought again for a domain whose machine shows later than that.
+        let was_waited_for = |one: &Instance| {
+            let Some(own) = bought.get(&one.id).filter(|_| is_beyond_the_window(one)) else { return false };
+            let next = bought.values().filter(|other| other.domain == own.domain && other.seq > own.seq).min();
+            next.is_some_and(|next| next.at.duration_since(own.at) >= WINDOW)
+        };
+        let counts_here = |one: &Instance| one.billed() && !ended(one) && !was_waited_for(one);
         let standing = cloud.instances().filter(|instance| counts_here(instance));
         let purchases: BTreeSet<&Purchase> = standing.filter_map(|instance| bought.get(&instance.id)).collect();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
