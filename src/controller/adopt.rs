@@ -70,7 +70,7 @@ fn listed_under(seen: &Observed, id: &str) -> Option<String> {
 }
 
 /// Folds the machine into the status: an open attempt is closed by it.
-fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>, secret_id: Option<String>) {
+pub fn merge(status: &mut PaiInstanceStatus, id: &str, adopted_by: Option<AdoptedBy>, secret_id: Option<String>) {
     if let Some(attempt) = status.create_attempt.as_mut().filter(|attempt| attempt.state.is_open()) {
         attempt.state = AttemptState::Created;
     }

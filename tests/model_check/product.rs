@@ -139,7 +139,7 @@ impl Product {
                 Move::Create { lapsed_before: u8::try_from(lapsed).unwrap() }
             }
             Step::Adopt { id } => {
-                adopt::merge(&mut seen.status, &id, None);
+                adopt::merge(&mut seen.status, &id, None, None);
                 Move::Adopt(abstract_status(&seen.status))
             }
             Step::CloseAttempt { state, .. } => {
