@@ -158,7 +158,7 @@ async fn refused(
             Ok(_) => break,
             Err(failed) if tries_left == 0 => return Err(failed.into()),
             Err(failed) => {
-                warn!(uid = seen.uid(), id, %failed, "a refused termination is not written yet: trying again")
+                warn!(uid = seen.uid(), id, %failed, "a refused termination is not written yet: trying again");
             }
         }
         tokio::time::sleep(PAUSE).await;
