@@ -112,17 +112,14 @@ fn play_unguarded(seed: u64) -> Finding {
 async fn judge(world: &Arc<World>) -> BTreeMap<&'static str, String> {
     let mut people = People::default();
     let mut broken = BTreeMap::new();
-    match rest_for(world, CALM, LONGEST, |world| people.look(world)).await {
+    if let Err(why) = rest_for(world, CALM, LONGEST, |world| people.look(world)).await {
         // What is still on its way is no leak.
-        Err(why) => {
-            broken.insert("stuck", why);
-        }
-        Ok(()) => {
-            let mut excused = world.state().excused.clone();
-            excused.extend(beyond_what_is_promised(world));
-            broken.extend(oracle::machines_and_objects_agree(world, &excused).err().map(|why| ("leaks", why)));
-            broken.extend(fixed_point(world, STILL).await.err().map(|why| ("restless", why)));
-        }
+        broken.insert("stuck", why);
+    } else {
+        let mut excused = world.state().excused.clone();
+        excused.extend(beyond_what_is_promised(world));
+        broken.extend(oracle::machines_and_objects_agree(world, &excused).err().map(|why| ("leaks", why)));
+        broken.extend(fixed_point(world, STILL).await.err().map(|why| ("restless", why)));
     }
     broken.extend(oracle::no_duplicates(world).err().map(|why| ("duplicates", why)));
     broken.extend(oracle::ends_are_right(world).err().map(|why| ("wrong end", why)));

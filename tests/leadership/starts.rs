@@ -51,7 +51,9 @@ fn run_round(scene: &Scene, both: &[Operator; 2], round: u32) -> Round {
     // A replica is ready once it has seen the Lease, so that both have said what they take themselves for.
     wait_until("one to lead and both to be ready", PATIENCE, || {
         assert_not_both(&both[0], &both[1]);
-        both.iter().for_each(|operator| operator.check_alive().unwrap());
+        for operator in both {
+            operator.check_alive().unwrap();
+        }
         let now = both.each_ref().map(leads);
         ever = [ever[0] || now[0], ever[1] || now[1]];
         let ready = both.each_ref().map(|operator| matches!(operator.health("/readyz"), Ok((200, _))));
