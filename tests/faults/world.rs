@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::faults::{Call, Faults, Trouble};
+use crate::person::{STRANGE_ACCOUNT, STRANGER};
 
 /// The wall clock of cloud and API server at the start of every run.
 pub const START: i64 = 1_800_000_000;
@@ -29,6 +30,10 @@ pub const CRD: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/p
 /// For how long a create is searched for at least: six minutes after its signature, and the settle window of five. What shows later is
 /// beyond what is promised.
 pub const WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(11);
+
+/// The least time from a create's arrival to the next one: a create arrives up to five minutes after its signature, from which the window
+/// counts.
+const WAITED: jiff::SignedDuration = jiff::SignedDuration::from_mins(6);
 
 /// Whether a machine shows only beyond the window.
 pub fn is_beyond_the_window(instance: &Instance) -> bool {
@@ -71,6 +76,10 @@ pub struct Arrival {
 pub struct Purchase {
     /// The domain that was asked for, which no machine may have got.
     pub domain: String,
+    /// Whose key asked: one account does not see the machines of another.
+    pub owner: String,
+    /// The name that was asked for, which holds the object's UID unless the user gave one.
+    pub name: String,
     /// Number of the call.
     pub seq: u64,
     /// When it was made.
@@ -221,28 +230,32 @@ impl World {
         let State { api, cloud, bought, most, .. } = &mut *state;
         if cloud.instances().any(|instance| !bought.contains_key(&instance.id)) {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
-                let domain = call.parameters.get("DomainName").and_then(Value::as_str).unwrap_or_default();
-                let purchase = Purchase { domain: domain.to_owned(), seq: call.seq, at: call.time };
+                let text = |name| call.parameters.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let (domain, name) = (text("DomainName"), text("InstanceName"));
+                let owner = if call.secret_id == STRANGER { STRANGE_ACCOUNT } else { "" }.to_owned();
+                let purchase = Purchase { domain, owner, name, seq: call.seq, at: call.time };
                 bought.extend(call.created.iter().map(|id| (id.clone(), purchase.clone())));
             }
         }
         // A returned prepaid machine lies in the recycle bin: once its object is gone, a new one for another object is no duplicate.
         let lives = |name: &str| api.all(GROUP, PLURAL).into_iter().any(|object| name.ends_with(&uid_digits(object)));
         let ended = |instance: &Instance| instance.state == "SHUTDOWN" && !lives(&instance.name);
-        // Only who waited for the window may have bought again for a domain whose machine shows later than that.
+        // Only who waited may have bought again for a domain whose machine shows later than that: another object, which knows nothing of
+        // the first, need not.
         let was_waited_for = |one: &Instance| {
             let Some(own) = bought.get(&one.id).filter(|_| is_beyond_the_window(one)) else { return false };
-            let next = bought.values().filter(|other| other.domain == own.domain && other.seq > own.seq).min();
-            next.is_some_and(|next| next.at.duration_since(own.at) >= WINDOW)
+            let next = bought.values().filter(|other| other.domain == own.domain && other.seq > own.seq);
+            let next = next.min_by_key(|other| other.seq);
+            next.is_some_and(|next| next.name != own.name || next.at.duration_since(own.at) >= WAITED)
         };
         let counts_here = |one: &Instance| one.billed() && !ended(one) && !was_waited_for(one);
         let standing = cloud.instances().filter(|instance| counts_here(instance));
         let purchases: BTreeSet<&Purchase> = standing.filter_map(|instance| bought.get(&instance.id)).collect();
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for purchase in purchases {
-            *counts.entry(&purchase.domain).or_default() += 1;
+            *counts.entry((&purchase.domain, &purchase.owner)).or_default() += 1;
         }
-        for (domain, count) in counts {
+        for ((domain, _), count) in counts {
             let most = most.entry(domain.to_owned()).or_default();
             *most = (*most).max(count);
         }
