@@ -44,6 +44,14 @@ pub enum View<'a> {
     OtherAccount,
 }
 
+/// Whether it means something that the machine is not listed: it was listed before, or has had its time to show.
+pub fn must_show(seen: &Observed, id: &str, now: Timestamp) -> bool {
+    let was_listed = seen.recollection.listed
+        || seen.status.instances.iter().any(|known| known.id == id && known.secret_id.is_some());
+    let created = seen.status.create_attempt.as_ref().map(|attempt| attempt.signed_at);
+    was_listed || created.is_none_or(|created| now >= created + GRACE)
+}
+
 /// What the listing says of one id. Without a listing the caller has already reported why.
 pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     if let Some(Ok(listing)) = &seen.listing
@@ -56,10 +64,7 @@ pub fn view<'a>(seen: &'a Observed, id: &str, now: Timestamp) -> View<'a> {
     if known_under.is_some() && known_under != asked_under {
         return View::OtherAccount;
     }
-    let was_listed = seen.recollection.listed
-        || seen.status.instances.iter().any(|known| known.id == id && known.secret_id.is_some());
-    let created = seen.status.create_attempt.as_ref().map(|attempt| attempt.signed_at);
-    if !was_listed && created.is_some_and(|created| now < created + GRACE) {
+    if !must_show(seen, id, now) {
         return View::NotYet;
     }
     match seen.absent_for.get(id) {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 
 use super::Context;
 use super::cloud_watch::{Look, RECENT};
+use super::following::must_show;
 use super::lookup::Found;
 use super::memory::{Hold, Inputs, Ownership, Recollection};
 use super::problem::{Problem, Retry, reason_of_attempt};
@@ -186,23 +188,31 @@ async fn look_at_machines(
     Ok(looks)
 }
 
-/// Remembers since when each id has been missing from complete listings of the account that knew it; any other listing says nothing.
+/// Remembers since when each id has been missing.
 fn note_absences(context: &Context, seen: &mut Observed, looks: &BTreeMap<String, Look>) {
-    let Ok(account) = &seen.account else { return };
-    let asked_under = account.credentials.secret_id.as_str();
-    let known = &mut seen.recollection;
-    for (id, look) in looks {
-        if look.instance.is_some() || seen.status.known_under(id).is_some_and(|known| known != asked_under) {
-            known.absent_since.remove(id);
-            known.listed |= look.instance.is_some();
-        } else {
-            let since = *known.absent_since.entry(id.clone()).or_insert(look.begun);
-            seen.absent_for.insert(id.clone(), look.begun.duration_since(since));
-        }
-    }
-    let (absent_since, listed) = (known.absent_since.clone(), known.listed);
+    count_absences(seen, looks, context.clock.now());
+    let (absent_since, listed) = (seen.recollection.absent_since.clone(), seen.recollection.listed);
     let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
     context.memory.update(uid, |known| (known.absent_since, known.listed) = (absent_since, listed));
+}
+
+/// Since when each id has been missing from complete listings of the account that knew it; any other listing says nothing, nor does one
+/// from before the machine had to show: another process may have seen it since, and said so in the status.
+pub fn count_absences(seen: &mut Observed, looks: &BTreeMap<String, Look>, now: Timestamp) {
+    let Ok(account) = &seen.account else { return };
+    let asked_under = account.credentials.secret_id.to_string();
+    for (id, look) in looks {
+        let other_account = seen.status.known_under(id).is_some_and(|known| known != asked_under);
+        let counts = look.instance.is_none() && !other_account && must_show(seen, id, now);
+        let known = &mut seen.recollection;
+        if counts {
+            let since = *known.absent_since.entry(id.clone()).or_insert(look.begun);
+            seen.absent_for.insert(id.clone(), look.begun.duration_since(since));
+        } else {
+            known.absent_since.remove(id);
+            known.listed |= look.instance.is_some();
+        }
+    }
 }
 
 async fn crd_is_being_deleted(context: &Context) -> Result<bool, Observe> {

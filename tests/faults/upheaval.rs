@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::person::{HOME, Ready, SECRET, ids, name_of, path};
+use crate::person::{HOME, Ready, SECRET, STRANGE_ACCOUNT, ids, name_of, path};
 use crate::world::{CRD, World};
 
 /// One in five runs has one. Notes which.
@@ -25,10 +25,13 @@ pub async fn draw(rng: &mut Rng, world: &Arc<World>) {
     world.state().drawn.insert(class);
 }
 
-/// The status of an object that is well. Its name is generated, or the domain shows whose the machine is.
+/// The status of an object that is well, with a machine in the account that its Secret leads to.
 fn lose_a_status(rng: &mut Rng, world: &World) -> &'static str {
     let well = |object: &Value| {
-        Ready::of(object).status && ids(object).len() == 1 && object.pointer("/metadata/deletionTimestamp").is_none()
+        let ids = ids(object);
+        let known =
+            ids.iter().all(|id| world.state().cloud.instance(id).is_some_and(|one| one.owner != STRANGE_ACCOUNT));
+        Ready::of(object).status && ids.len() == 1 && known && object.pointer("/metadata/deletionTimestamp").is_none()
     };
     let objects: Vec<Value> = world.objects().into_iter().filter(well).collect();
     if objects.is_empty() {

@@ -227,7 +227,7 @@ impl World {
         let now = self.now();
         let mut state = self.state();
         state.cloud.advance(now);
-        let State { api, cloud, bought, most, .. } = &mut *state;
+        let State { api, cloud, bought, most, excused, .. } = &mut *state;
         if cloud.instances().any(|instance| !bought.contains_key(&instance.id)) {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
                 let text = |name| call.parameters.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -248,7 +248,9 @@ impl World {
             let next = next.min_by_key(|other| other.seq);
             next.is_some_and(|next| next.name != own.name || next.at.duration_since(own.at) >= WAITED)
         };
-        let counts_here = |one: &Instance| one.billed() && !ended(one) && !was_waited_for(one);
+        // What an object left behind on purpose is nobody's any more.
+        let counts_here =
+            |one: &Instance| one.billed() && !ended(one) && !excused.contains(&one.id) && !was_waited_for(one);
         let standing = cloud.instances().filter(|instance| counts_here(instance));
         let purchases: BTreeSet<&Purchase> = standing.filter_map(|instance| bought.get(&instance.id)).collect();
         let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();

@@ -1,6 +1,9 @@
 //! Tables: what is told of a machine that is known.
 
 use super::*;
+use crate::controller::cloud_watch::Look;
+use crate::controller::following::{View, view};
+use crate::controller::observe::count_absences;
 
 #[test]
 fn following() {
@@ -102,4 +105,24 @@ fn a_machine_that_is_gone_is_replaced_only_when_a_person_says_so() {
     assert!(matches!(unread.answered("recreate:a1").decide(), Step::Report(_)), "a failed look proves nothing");
     let paused = gone().paused().answered("recreate:a1").decide();
     assert!(matches!(paused, Step::Report(_)), "{paused:?}");
+}
+
+/// Two processes: this one looked in vain while the machine was new, and then the other one saw it and said so in the status.
+#[test]
+fn what_was_missed_before_a_machine_had_to_show_is_no_absence() {
+    let begun = Instant::now();
+    let missed = |seconds| {
+        let look = Look { begun: begun + Duration::from_secs(seconds), instance: None };
+        BTreeMap::from([("ins-1".to_owned(), look)])
+    };
+    let Seen(mut seen) = seen().machine(&json!([]));
+    let seen_by_the_other = std::mem::take(&mut seen.status.instances);
+    count_absences(&mut seen, &missed(0), at(0));
+    count_absences(&mut seen, &missed(40), at(40));
+    assert!(matches!(view(&seen, "ins-1", at(40)), View::NotYet));
+    seen.status.instances = seen_by_the_other;
+    count_absences(&mut seen, &missed(41), at(41));
+    assert!(matches!(view(&seen, "ins-1", at(41)), View::Missing), "what was missed before counts for nothing");
+    count_absences(&mut seen, &missed(80), at(80));
+    assert!(matches!(view(&seen, "ins-1", at(80)), View::Gone));
 }
