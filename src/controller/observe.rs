@@ -200,7 +200,7 @@ fn note_absences(context: &Context, seen: &mut Observed, looks: &BTreeMap<String
 /// from before the machine had to show: another process may have seen it since, and said so in the status.
 pub fn count_absences(seen: &mut Observed, looks: &BTreeMap<String, Look>, now: Timestamp) {
     let Ok(account) = &seen.account else { return };
-    let asked_under = account.credentials.secret_id.to_string();
+    let asked_under = account.credentials.secret_id.as_str();
     for (id, look) in looks {
         let other_account = seen.status.known_under(id).is_some_and(|known| known != asked_under);
         let counts = look.instance.is_none() && !other_account && must_show(seen, id, now);

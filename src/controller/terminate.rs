@@ -12,7 +12,7 @@ use super::following::FRESH;
 use super::memory::Hold;
 use super::observe::Observed;
 use super::problem::{Problem, Retry};
-use super::record;
+use super::record::{self, WriteStatus};
 use super::step::{Outcome, Report};
 use crate::api::conditions::whole_seconds;
 use crate::api::{PaiInstance, PaiInstanceStatus, Reason};
@@ -144,31 +144,48 @@ async fn refused(
     context.memory.update(seen.uid(), |known| known.refused_termination = Some(hold));
     // It may be asked for again, which only this process knows: this is not left to the next pass.
     let reopens = only_once && was_not_carried_out(error);
-    let mut object = written;
-    for tries_left in (0..if reopens { TRIES } else { 1 }).rev() {
+    write_refusal(context, api, written, id, reopens, &report).await?;
+    Ok(Outcome::Again(next.min(Duration::from_secs(60))))
+}
+
+/// Writes a refusal down: at once or not at all, unless it allows another call, which is tried a few times.
+///
+/// A write whose answer was lost may have landed, and another process may have called since: then nothing is taken back.
+async fn write_refusal(
+    context: &Context,
+    api: &Api<PaiInstance>,
+    mut object: PaiInstance,
+    id: &str,
+    reopens: bool,
+    report: &Report,
+) -> Result<(), WriteStatus> {
+    let mut tries = if reopens { TRIES } else { 1 };
+    let mut in_doubt = false;
+    loop {
         let mut status: PaiInstanceStatus = object.status.clone().unwrap_or_default();
         for known in status.instances.iter_mut().filter(|known| reopens && known.id == id) {
             known.terminate_sent_at = None;
         }
-        record::apply(&report, &mut status, &object, context.clock.now());
+        record::apply(report, &mut status, &object, context.clock.now());
         if object.status.as_ref() == Some(&status) {
-            break;
+            return Ok(());
         }
-        match record::write(context, api, &object, status).await {
-            Ok(_) => break,
-            Err(failed) if tries_left == 0 => return Err(failed.into()),
-            Err(failed) => {
-                warn!(uid = seen.uid(), id, %failed, "a refused termination is not written yet: trying again");
-            }
+        let Err(failed) = record::write(context, api, &object, status).await else { return Ok(()) };
+        tries -= 1;
+        in_doubt |= matches!(failed, WriteStatus::Failed(_));
+        if tries == 0 {
+            return Err(failed);
         }
+        warn!(id, %failed, "a refused termination is not written yet: trying again");
         tokio::time::sleep(PAUSE).await;
-        match api.get_opt(object.metadata.name.as_deref().unwrap_or_default()).await {
-            Ok(Some(now)) if now.metadata.uid == object.metadata.uid => object = now,
-            Ok(_) => break,
-            Err(failed) => warn!(uid = seen.uid(), id, %failed, "the object cannot be read now"),
+        // Without an answer it is written once more over what was read before, which fails if anything has landed.
+        let Ok(now) = api.get_opt(object.metadata.name.as_deref().unwrap_or_default()).await else { continue };
+        let Some(now) = now.filter(|now| now.metadata.uid == object.metadata.uid) else { return Ok(()) };
+        if in_doubt && now.metadata.resource_version != object.metadata.resource_version {
+            return Err(failed);
         }
+        (object, in_doubt) = (now, false);
     }
-    Ok(Outcome::Again(next.min(Duration::from_secs(60))))
 }
 
 /// Whether the cloud certainly did not act on the call. `InternalError.TradeUnknownError` is one of the many cases where it may have.

@@ -70,6 +70,7 @@ pub fn act(rng: &mut Rng, world: &Arc<World>, name: &str, spec: &Value) {
 
 /// The Secret changes: for a minute, where nothing works with it.
 fn secret(rng: &mut Rng, world: &Arc<World>) -> &'static str {
+    let with_a_line_break = format!("{SECRET_KEY}\n");
     let (class, id, key, for_a_minute) = match rng.u8(..7) {
         0 => ("Secret deleted", "", "", true),
         1 => ("rotated key", OTHER_ID, SECRET_KEY, false),
@@ -77,7 +78,7 @@ fn secret(rng: &mut Rng, world: &Arc<World>) -> &'static str {
         3 => ("wrong key", SECRET_ID, "not-the-key", true),
         4 => ("empty key", SECRET_ID, "", true),
         5 => ("another account's key", STRANGER, SECRET_KEY, true),
-        _ => ("line break after the key", SECRET_ID, "planted-secret-key\n", false),
+        _ => ("line break after the key", SECRET_ID, with_a_line_break.as_str(), false),
     };
     world.log(|| format!("person changes the Secret: {class}"));
     if id.is_empty() {

@@ -108,6 +108,12 @@ impl World {
         self.patch(name, json!({"metadata": {"annotations": {format!("{GROUP}/{key}"): value}}}));
     }
 
+    /// Loses the status, as a restore does.
+    pub fn lose_status(&self, name: &str) {
+        self.log(|| format!("the status of {name} is lost"));
+        self.ask("PATCH", &format!("{}/status", path(name)), json!({"status": null}));
+    }
+
     pub fn delete(&self, name: &str) {
         let before = self.get(name);
         let reply = self.try_ask("DELETE", &path(name), Value::Null);

@@ -115,8 +115,7 @@ fn rotate(world: &World) {
 }
 
 fn wipe_status(world: &World) {
-    let path = format!("{}/status", crate::person::path("web"));
-    world.ask("PATCH", &path, json!({"status": null}));
+    world.lose_status("web");
 }
 
 fn destroy_outside(world: &World) {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use kube_apiserver_model::Verb;
 use serde_json::Value;
-use tencentcloud_simulator::{Effect, Rule as CloudRule};
+use tencentcloud_simulator::Effect;
 
 use crate::faults::{Place, Rule, Trouble};
 use crate::person::{SECRET_KEY, path};
 use crate::process::Slot;
+use crate::scenario::spoil_after;
 use crate::world::World;
 
 /// Everything that goes wrong has begun by then, and has ended when it stops by itself.
@@ -133,14 +134,10 @@ fn code(code: &str, commit: bool) -> Effect {
     Effect::Error { code: code.to_owned(), message: format!("echo {SECRET_KEY}"), commit }
 }
 
-fn spoil(world: &World, action: &str, after: u32, times: u32, effect: Effect) {
-    world.state().cloud.add_fault(CloudRule { action: action.to_owned(), after, times, effect });
-}
-
 /// What goes wrong with a create in the cloud, the visibility of its machine included.
 fn with_a_purchase(rng: &mut Rng, world: &World) -> &'static str {
     let (after, times) = (later_or_now(rng) % 3, few(rng).min(2));
-    let create = |effect| spoil(world, "CreatePaiInstance", after, times, effect);
+    let create = |effect| spoil_after(world, "CreatePaiInstance", after, times, effect);
     match rng.u8(..6) {
         0 => {
             create(Effect::Ids { count: 2 + usize::from(rng.bool()) });
@@ -195,7 +192,7 @@ fn with_a_termination(rng: &mut Rng, world: &World) -> &'static str {
     } else {
         ("termination unanswered", Effect::Drop { commit: rng.bool() })
     };
-    spoil(world, "TerminateInstances", 0, times, effect);
+    spoil_after(world, "TerminateInstances", 0, times, effect);
     class
 }
 
@@ -213,6 +210,6 @@ fn with_a_listing(rng: &mut Rng, world: &World) -> &'static str {
         _ => ("listing lost", Effect::Drop { commit: false }),
     };
     let (after, times) = (later_or_now(rng), few(rng));
-    spoil(world, action, after, times, effect);
+    spoil_after(world, action, after, times, effect);
     class
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::person::{HOME, Ready, SECRET, STRANGE_ACCOUNT, ids, name_of, path};
+use crate::person::{HOME, Ready, SECRET, STRANGE_ACCOUNT, ids, name_of};
 use crate::world::{CRD, World};
 
 /// One in five runs has one. Notes which.
@@ -38,8 +38,7 @@ fn lose_a_status(rng: &mut Rng, world: &World) -> &'static str {
         return "no status to lose";
     }
     let name = name_of(&objects[rng.usize(..objects.len())]).to_owned();
-    world.log(|| format!("the status of {name} is lost"));
-    world.ask("PATCH", &format!("{}/status", path(&name)), json!({"status": null}));
+    world.lose_status(&name);
     // Nobody is told of a change of the status.
     world.annotate(&name, "reconcile-requested-at", &world.now().to_string().into());
     "status lost"

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::faults::{Call, Faults, Trouble};
-use crate::person::{STRANGE_ACCOUNT, STRANGER};
 
 /// The wall clock of cloud and API server at the start of every run.
 pub const START: i64 = 1_800_000_000;
@@ -72,12 +71,10 @@ pub struct Arrival {
 }
 
 /// A create that the cloud carried out. It may have made several machines.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub struct Purchase {
     /// The domain that was asked for, which no machine may have got.
     pub domain: String,
-    /// Whose key asked: one account does not see the machines of another.
-    pub owner: String,
     /// The name that was asked for, which holds the object's UID unless the user gave one.
     pub name: String,
     /// Number of the call.
@@ -232,8 +229,7 @@ impl World {
             for call in cloud.calls(0).filter(|call| !call.created.is_empty()) {
                 let text = |name| call.parameters.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let (domain, name) = (text("DomainName"), text("InstanceName"));
-                let owner = if call.secret_id == STRANGER { STRANGE_ACCOUNT } else { "" }.to_owned();
-                let purchase = Purchase { domain, owner, name, seq: call.seq, at: call.time };
+                let purchase = Purchase { domain, name, seq: call.seq, at: call.time };
                 bought.extend(call.created.iter().map(|id| (id.clone(), purchase.clone())));
             }
         }
@@ -251,11 +247,12 @@ impl World {
         // What an object left behind on purpose is nobody's any more.
         let counts_here =
             |one: &Instance| one.billed() && !ended(one) && !excused.contains(&one.id) && !was_waited_for(one);
-        let standing = cloud.instances().filter(|instance| counts_here(instance));
-        let purchases: BTreeSet<&Purchase> = standing.filter_map(|instance| bought.get(&instance.id)).collect();
-        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for purchase in purchases {
-            *counts.entry((&purchase.domain, &purchase.owner)).or_default() += 1;
+        let (mut counted, mut counts) = (BTreeSet::new(), BTreeMap::<(&str, &str), usize>::new());
+        for instance in cloud.instances().filter(|instance| counts_here(instance)) {
+            // One account does not see the machines of another; and one create may make several.
+            if let Some(purchase) = bought.get(&instance.id).filter(|purchase| counted.insert(purchase.seq)) {
+                *counts.entry((&purchase.domain, &instance.owner)).or_default() += 1;
+            }
         }
         for ((domain, _), count) in counts {
             let most = most.entry(domain.to_owned()).or_default();

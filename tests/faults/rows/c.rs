@@ -116,12 +116,14 @@ fn c04_describe_empty_present_empty() {
             spoil_after(&world, action, 2, 5, Effect::Empty {});
             play.create(&plain()).await;
             play.expect("calls", play.called(CREATE), 1);
+            let look_again = async || {
+                world.annotate("web", "reconcile-requested-at", &world.elapsed().as_millis().to_string().into());
+                play.pass(Duration::from_secs(50)).await;
+            };
             // One look in two misses it from now on, which is never two looks half a minute apart.
             for _ in 0..10 {
                 spoil(&world, action, Effect::Empty {});
-                let now = world.elapsed().as_millis().to_string();
-                world.annotate("web", "reconcile-requested-at", &now.into());
-                play.pass(Duration::from_secs(50)).await;
+                look_again().await;
                 play.expect("ready", Ready::of(&get(&world)).status, true);
             }
             play.expect("told", play.told("ExternallyDeleted").len(), 0);
@@ -129,9 +131,7 @@ fn c04_describe_empty_present_empty() {
             let body = r#"{"Response":{"InstanceSet":[],"RequestId":"r"}}"#.to_owned();
             spoil_after(&world, action, 0, 40, Effect::Status { status: 200, body, commit: false });
             for _ in 0..5 {
-                let now = world.elapsed().as_millis().to_string();
-                world.annotate("web", "reconcile-requested-at", &now.into());
-                play.pass(Duration::from_secs(50)).await;
+                look_again().await;
             }
             play.expect("told", play.told("ExternallyDeleted").len(), 0);
             world.state().cloud.clear_faults();

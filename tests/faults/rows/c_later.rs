@@ -245,14 +245,15 @@ fn c15_a_termination_refused() {
 
 /// A definite refusal opens the way for another call, also where the API server does not take the news at once.
 fn refused_and_not_written() {
-    for (code_of_it, reason) in [(409, "Conflict"), (500, "InternalError")] {
+    let troubles =
+        [(2, Trouble::Refuse(409, "Conflict")), (2, Trouble::Refuse(500, "InternalError")), (1, Trouble::LoseAnswer)];
+    for (times, trouble) in troubles {
         run(1, move |world| async move {
-            let play = Play::new(&world, format!("refused, and the status write as well: {code_of_it}"));
+            let play = Play::new(&world, format!("refused, and the status write as well: {trouble:?}"));
             play.create(&prepaid()).await;
             spoil(&world, TERMINATE, code("LimitExceeded.UserReturnQuota", false));
             // The first write says that it is asked for, the next ones that it was refused.
-            let trouble = Trouble::Refuse(code_of_it, reason);
-            world.state().faults.add(Rule { at: Place::StatusWrite, skip: 1, times: 2, trouble });
+            world.state().faults.add(Rule { at: Place::StatusWrite, skip: 1, times, trouble });
             world.delete("web");
             play.until("the object is gone", |world| world.get("web").is_none()).await;
             play.expect("calls", play.called(TERMINATE), 2);

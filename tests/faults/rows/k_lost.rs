@@ -139,7 +139,7 @@ fn k12_finalizer_status_and_object_lost() {
                     if finalizer {
                         world.patch("web", json!({"metadata": {"finalizers": null}}));
                     } else {
-                        world.ask("PATCH", &format!("{}/status", path("web")), json!({"status": null}));
+                        world.lose_status("web");
                         // Nobody is told of a change of the status.
                         world.annotate("web", "reconcile-requested-at", &"now".into());
                     }

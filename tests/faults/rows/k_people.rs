@@ -7,7 +7,7 @@ use tencentcloud_simulator::Effect;
 
 use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get};
 use crate::draw::apply_again_once_gone;
-use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled, path};
+use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
 use crate::run::{plain, run};
 use crate::scenario::{answer_what_is_held, spoil};
 
@@ -178,7 +178,7 @@ fn another_account_after_a_lost_status() {
         let play = Play::new(&world, "another account after a lost status");
         world.open_strange_account();
         play.create(&plain()).await;
-        world.ask("PATCH", &format!("{}/status", path("web")), json!({"status": null}));
+        world.lose_status("web");
         world.annotate("web", "reconcile-requested-at", &"now".into());
         play.until("it is found again", |world| !ids(&get(world)).is_empty()).await;
         play.expect("found under", get(&world)["status"]["instances"][0]["secretId"].clone(), json!(SECRET_ID));

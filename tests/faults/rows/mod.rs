@@ -6,6 +6,7 @@
 mod c;
 mod c_later;
 mod i;
+mod i_answers;
 mod i_names;
 mod k;
 mod k_lost;
@@ -223,6 +224,7 @@ fn every_row_has_its_test_and_every_test_its_row() {
         include_str!("c.rs"),
         include_str!("c_later.rs"),
         include_str!("i.rs"),
+        include_str!("i_answers.rs"),
         include_str!("i_names.rs"),
         include_str!("k.rs"),
         include_str!("k_lost.rs"),
