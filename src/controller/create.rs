@@ -17,7 +17,7 @@ use super::Context;
 use super::decide::FRESH_FOR;
 use super::failure::Act;
 use super::following::{FRESH, POLL};
-use super::memory::{Hold, Ownership};
+use super::memory::Hold;
 use super::name::instance_name;
 use super::objects::Purchasing;
 use super::observe::Observed;
@@ -124,7 +124,7 @@ async fn purchase_to_its_end(
     let end = AssertUnwindSafe(buy(Arc::clone(&context), api, account, purchase, signed, permit)).catch_unwind().await;
     let next = end.unwrap_or_else(|_| {
         error!(uid, attempt, "a purchase panicked; its attempt stands in the status and is recovered from there");
-        context.memory.disown(&attempt);
+        context.memory.disown(&uid, &attempt);
         Duration::from_secs(1)
     });
     drop(claim);
@@ -179,11 +179,11 @@ async fn write_intent(
     // The look was made for this one attempt: another one asks anew.
     context.memory.update(&purchase.uid, |known| known.question = None);
     // Noted before the write: if its answer is lost, the next pass may close the attempt as never sent.
-    context.memory.own(&purchase.attempt.id, Ownership::NeverSent);
+    context.memory.write_attempt(&purchase.uid, &purchase.attempt.id);
     let written = record::write(context, api, &seen.object, status).await.inspect_err(|error| {
         info!(uid = purchase.uid, attempt = purchase.attempt.id, %error, "the intent was not written: nothing is sent");
         if matches!(error, WriteStatus::Conflict) {
-            context.memory.disown(&purchase.attempt.id);
+            context.memory.disown(&purchase.uid, &purchase.attempt.id);
         }
     })?;
     let kept = written.status.as_ref().and_then(|status| status.create_attempt.as_ref());
@@ -196,7 +196,7 @@ async fn write_intent(
         take_back(context, api, seen, purchase, &written).await;
         return Err(Act::IntentNotKept);
     }
-    context.memory.own(&purchase.attempt.id, Ownership::InFlight);
+    context.memory.send_attempt(&purchase.uid, &purchase.attempt.id);
     Ok(())
 }
 
@@ -209,7 +209,7 @@ async fn take_back(
     written: &PaiInstance,
 ) {
     match record::write(context, api, written, seen.status.clone()).await {
-        Ok(_) => context.memory.disown(&purchase.attempt.id),
+        Ok(_) => context.memory.disown(&purchase.uid, &purchase.attempt.id),
         Err(error) => {
             warn!(uid = purchase.uid, attempt = purchase.attempt.id, %error, "a part of the intent is left behind");
         }
@@ -260,7 +260,7 @@ async fn buy(
     }
     let next = remember(&context, &purchase, &closed);
     persist(&context, &api, &purchase, &closed).await;
-    context.memory.disown(&purchase.attempt.id);
+    context.memory.disown(&purchase.uid, &purchase.attempt.id);
     next
 }
 

@@ -88,11 +88,11 @@ pub enum Ownership {
     Foreign,
 }
 
-/// The memory of the process: recollections by object UID, attempts by attempt id.
+/// The memory of the process: recollections by object UID, and by the same the attempts of this process with their ids.
 #[derive(Debug, Default)]
 pub struct Memory {
     objects: Mutex<HashMap<String, Recollection>>,
-    attempts: Mutex<HashMap<String, Ownership>>,
+    attempts: Mutex<HashMap<String, BTreeMap<String, Ownership>>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -115,23 +115,76 @@ impl Memory {
         }
     }
 
-    /// Forgets the object.
+    /// Forgets the object. What is still being sent for it stays: the object may come back while it is under way.
     pub fn forget(&self, uid: &str) {
         locked(&self.objects).remove(uid);
+        self.change_attempts(uid, |attempts| attempts.retain(|_, ownership| *ownership == Ownership::InFlight));
     }
 
     /// How this process stands to the attempt.
-    pub fn ownership(&self, attempt_id: &str) -> Ownership {
-        locked(&self.attempts).get(attempt_id).copied().unwrap_or(Ownership::Foreign)
+    pub fn ownership(&self, uid: &str, attempt_id: &str) -> Ownership {
+        let attempts = locked(&self.attempts);
+        attempts.get(uid).and_then(|attempts| attempts.get(attempt_id)).copied().unwrap_or(Ownership::Foreign)
     }
 
-    /// Notes how this process stands to the attempt.
-    pub fn own(&self, attempt_id: &str, ownership: Ownership) {
-        locked(&self.attempts).insert(attempt_id.to_owned(), ownership);
+    /// Notes that this process writes the attempt, or tried to, and has not sent it.
+    pub fn write_attempt(&self, uid: &str, attempt_id: &str) {
+        self.change_attempts(uid, |attempts| {
+            attempts.insert(attempt_id.to_owned(), Ownership::NeverSent);
+        });
+    }
+
+    /// Notes that the attempt is written and may be sent from now on. Earlier ones of the object whose write got no answer are forgotten:
+    /// they named an older version of the object, so they can land no more.
+    pub fn send_attempt(&self, uid: &str, attempt_id: &str) {
+        self.change_attempts(uid, |attempts| {
+            attempts.retain(|_, ownership| *ownership == Ownership::InFlight);
+            attempts.insert(attempt_id.to_owned(), Ownership::InFlight);
+        });
     }
 
     /// Forgets an attempt whose outcome is recorded.
-    pub fn disown(&self, attempt_id: &str) {
-        locked(&self.attempts).remove(attempt_id);
+    pub fn disown(&self, uid: &str, attempt_id: &str) {
+        self.change_attempts(uid, |attempts| {
+            attempts.remove(attempt_id);
+        });
+    }
+
+    fn change_attempts(&self, uid: &str, change: impl FnOnce(&mut BTreeMap<String, Ownership>)) {
+        let mut all = locked(&self.attempts);
+        let mut attempts = all.remove(uid).unwrap_or_default();
+        change(&mut attempts);
+        if !attempts.is_empty() {
+            all.insert(uid.to_owned(), attempts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_that_landed_replaces_those_that_got_no_answer() {
+        let memory = Memory::default();
+        memory.write_attempt("uid", "first");
+        memory.write_attempt("uid", "second");
+        assert_eq!(memory.ownership("uid", "first"), Ownership::NeverSent, "its write may still have landed");
+        memory.send_attempt("uid", "second");
+        assert_eq!(memory.ownership("uid", "first"), Ownership::Foreign);
+        assert_eq!(memory.ownership("uid", "second"), Ownership::InFlight);
+    }
+
+    #[test]
+    fn a_forgotten_object_keeps_only_what_is_under_way() {
+        let memory = Memory::default();
+        memory.write_attempt("gone", "refused");
+        memory.forget("gone");
+        memory.send_attempt("sending", "attempt");
+        memory.forget("sending");
+        assert_eq!(memory.ownership("gone", "refused"), Ownership::Foreign);
+        assert_eq!(memory.ownership("sending", "attempt"), Ownership::InFlight);
+        memory.disown("sending", "attempt");
+        assert!(memory.attempts.into_inner().unwrap().is_empty(), "what was dealt with takes no room");
     }
 }

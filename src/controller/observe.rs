@@ -101,9 +101,10 @@ pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) 
     let object = api.get_opt(&key.name).await.map_err(|error| Observe::ReadObject(Box::new(error)))?;
     let Some(object) = object else { return Ok(None) };
     let status = object.status.clone().unwrap_or_default();
-    let recollection = context.memory.recall(object.metadata.uid.as_deref().unwrap_or_default());
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let recollection = context.memory.recall(uid);
     let ownership =
-        status.create_attempt.as_ref().map_or(Ownership::Foreign, |attempt| context.memory.ownership(&attempt.id));
+        status.create_attempt.as_ref().map_or(Ownership::Foreign, |attempt| context.memory.ownership(uid, &attempt.id));
     let mut seen = Observed {
         inputs: Inputs {
             generation: object.metadata.generation,
