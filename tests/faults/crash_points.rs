@@ -1,5 +1,5 @@
 //! Every crash point of every scenario: the process dies before, during and after each call it makes, is started again, and the world
-//! must come to the same end as without the crash.
+//! must come to the same end as without the crash. So must it when what made the call panics or is dropped.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +16,17 @@ use crate::scenario::{self, Scenario};
 const LONGEST: Duration = Duration::from_hours(3);
 
 /// How a process dies at a call.
-fn ways() -> [Trouble; 3] {
+fn deaths() -> [Trouble; 3] {
     [Trouble::CrashBefore, Trouble::CrashInFlight(Duration::from_secs(3)), Trouble::CrashAfter]
 }
 
-/// Deaths by the number of the call.
+/// How what made a call can end there, with or without its process.
+pub fn ways() -> [Trouble; 5] {
+    let [before, in_flight, after] = deaths();
+    [before, in_flight, after, Trouble::PanicAfter, Trouble::Abandon]
+}
+
+/// Ends by the number of the call.
 pub type Deaths = Vec<(u64, Trouble)>;
 
 /// What a run came to.
@@ -141,7 +147,8 @@ fn every_single_crash_point() {
 
 /// Pairs of crash points of one scenario: the second comes within `reach` calls of the first, in the life that the first left behind.
 fn pairs(scenario: Scenario, clean: &End, reach: u64) -> (usize, Vec<(Deaths, String)>) {
-    let firsts: Vec<Deaths> = (0..clean.calls.min(reach)).flat_map(|nth| ways().map(|way| vec![(nth, way)])).collect();
+    let firsts: Vec<Deaths> =
+        (0..clean.calls.min(reach)).flat_map(|nth| deaths().map(|way| vec![(nth, way)])).collect();
     let runs = AtomicUsize::new(0);
     let failures = on_all_cores(&firsts, |first| {
         let once = match judge(scenario, clean, first) {
@@ -149,7 +156,8 @@ fn pairs(scenario: Scenario, clean: &End, reach: u64) -> (usize, Vec<(Deaths, St
             Err(failure) => return Some((first.clone(), failure)),
         };
         let begin = first[0].0 + 1;
-        let seconds = (begin..once.calls.min(begin.saturating_add(reach))).flat_map(|nth| ways().map(|way| (nth, way)));
+        let seconds =
+            (begin..once.calls.min(begin.saturating_add(reach))).flat_map(|nth| deaths().map(|way| (nth, way)));
         seconds.into_iter().find_map(|second| {
             runs.fetch_add(1, Ordering::Relaxed);
             let deaths = vec![first[0].clone(), second];

@@ -79,7 +79,7 @@ fn named_prepaid(world: &World) {
     world.apply("web", &spec);
 }
 
-fn with_references(world: &World) {
+pub fn with_references(world: &World) {
     let spec = json!({
         "initScript": {"configMapKeyRef": {"name": "script", "key": "run.sh"}},
         "loginSettings": {"passwordSecretRef": {"name": "login", "key": "password"}},

@@ -223,6 +223,60 @@ fn c06_throttled_broken_and_slow() {
             });
         }
     }
+    only_the_create();
+    only_the_termination();
+}
+
+/// The create alone is refused for its number, fails or drips: only the first is a definite no.
+fn only_the_create() {
+    let status = |status| Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit: false };
+    let troubles = [
+        ("throttle", code("RequestLimitExceeded", false), "CloudThrottled", 2),
+        ("500", status(500), "OutcomeUnknown", 2),
+        ("503", status(503), "OutcomeUnknown", 2),
+        ("ServiceUnavailable", code("ServiceUnavailable", false), "OutcomeUnknown", 2),
+        ("slow drip", Effect::Drip { seconds: 15.0 }, "Available", 1),
+        ("a drip beyond the deadline", Effect::Drip { seconds: 30.0 }, "OutcomeUnknown", 1),
+    ];
+    for (variant, effect, class, calls) in troubles {
+        run(1, move |world| async move {
+            let play = Play::new(&world, format!("create: {variant}"));
+            spoil(&world, CREATE, effect);
+            play.operator();
+            world.apply("web", &plain());
+            play.until_reason(class).await;
+            play.expect("calls until it is judged", play.called(CREATE), 1);
+            play.rest().await;
+            play.expect("calls", (play.called(CREATE), play.bought()), (calls, 1));
+            play.hold(Spare { throttled: class == "CloudThrottled", ..Spare::default() }).await;
+        });
+    }
+}
+
+/// The termination alone is: it is asked for again, of the one machine. A last call learns that it is gone.
+fn only_the_termination() {
+    let status = |status, commit| Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit };
+    let troubles = [
+        ("throttle", code("RequestLimitExceeded", false)),
+        ("500", status(500, false)),
+        ("500 after it is done", status(500, true)),
+        ("503", status(503, false)),
+        ("ServiceUnavailable", code("ServiceUnavailable", false)),
+        ("a drip beyond the deadline", Effect::Drip { seconds: 60.0 }),
+    ];
+    for (variant, effect) in troubles {
+        run(1, move |world| async move {
+            let play = Play::new(&world, format!("terminate: {variant}"));
+            let throttled = variant == "throttle";
+            play.create(&plain()).await;
+            spoil_after(&world, TERMINATE, 0, 3, effect);
+            world.delete("web");
+            play.until("the object is gone", |world| world.objects().is_empty()).await;
+            play.expect("left", world.state().cloud.instances().count(), 0);
+            play.expect("calls", (1..=5).contains(&play.called(TERMINATE)), true);
+            play.hold(Spare { throttled, ..Spare::default() }).await;
+        });
+    }
 }
 
 #[test]

@@ -166,6 +166,27 @@ fn c13_an_action_removed() {
             });
         }
     }
+    without_the_list_a_name_proves_nothing();
+}
+
+/// CVM alone shows a machine with the user's name: whose it is, a person says, and it stays when its object goes.
+fn without_the_list_a_name_proves_nothing() {
+    run(1, move |world| async move {
+        let play = Play::new(&world, "list gone, a name of one's own, reply lost");
+        spoil_after(&world, LIST, 0, 100_000, code("ActionOffline", false));
+        spoil(&world, CREATE, Effect::Drop { commit: true });
+        play.create(&json!({"instanceName": "my-machine"})).await;
+        let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        play.expect("state", attempt_state(&get(&world)).to_owned(), "Held");
+        play.expect("ids", ids(&get(&world)).len(), 0);
+        play.expect("answered", world.obey(&get(&world), "adopt", Some(&machines[0])), true);
+        play.until_reason("Available").await;
+        play.expect("ids", ids(&get(&world)), machines.clone());
+        world.delete("web");
+        play.until("the object is gone", |world| world.objects().is_empty()).await;
+        play.expect("calls", (play.called(CREATE), play.called(TERMINATE)), (1, 0));
+        play.hold(Spare { machines, ..Spare::default() }).await;
+    });
 }
 
 #[test]

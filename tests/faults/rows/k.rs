@@ -27,18 +27,10 @@ fn k01_death_panic_and_dropped_future() {
     // Injects: at every call of the simplest create a death, a panic, dropped passes. Holds: O1, O2, O4, O9. All scenarios: `crash_points`.
     let scenario = scenario::CREATES[0];
     let clean = crash_points::play(scenario, &Vec::new()).unwrap();
-    let ways = [
-        Trouble::CrashBefore,
-        Trouble::CrashInFlight(Duration::from_secs(3)),
-        Trouble::CrashAfter,
-        Trouble::PanicAfter,
-        Trouble::Abandon,
-    ];
     assert!(clean.calls > 10);
     for nth in 0..clean.calls {
-        for way in &ways {
-            let end = crash_points::judge(scenario, &clean, &vec![(nth, way.clone())]);
-            if let Err(why) = end {
+        for way in crash_points::ways() {
+            if let Err(why) = crash_points::judge(scenario, &clean, &vec![(nth, way.clone())]) {
                 panic!("{way:?} at call {nth}: {why}");
             }
         }

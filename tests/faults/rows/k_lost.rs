@@ -28,6 +28,7 @@ fn k11_the_crd_deleted_older_or_newer() {
             play.hold(Spare { machines, ..Spare::default() }).await;
         });
     }
+    deleted_while_unknown();
     let parts = [
         "",
         "id",
@@ -46,6 +47,32 @@ fn k11_the_crd_deleted_older_or_newer() {
         older(part, true);
     }
     newer();
+}
+
+/// The CRD goes while nobody knows what became of a create: that is settled first, and what is found stays.
+fn deleted_while_unknown() {
+    for commit in [true, false] {
+        run(1, move |world| async move {
+            let play = Play::new(&world, format!("deleted while the outcome is unknown, bought {commit}"));
+            spoil(&world, CREATE, Effect::Drop { commit });
+            spoil(&world, CREATE, Effect::Invisible { seconds: 60.0 });
+            play.operator();
+            world.apply("web", &plain());
+            play.until("Uncertain", |world| attempt_state(&get(world)) == "Uncertain").await;
+            world.ask("DELETE", CRD, Value::Null);
+            play.pass(Duration::from_secs(30)).await;
+            play.expect("objects", world.objects().len(), 1);
+            play.until("the objects are gone", |world| world.objects().is_empty()).await;
+            let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+            play.expect("machines", machines.len(), usize::from(commit));
+            if let Some(machine) = machines.first() {
+                play.expect("told", play.told_once("Retained").await.contains(machine), true);
+            }
+            play.pass(Duration::from_hours(1)).await;
+            play.expect("calls", (play.called(CREATE), play.called(TERMINATE)), (1, 0));
+            play.hold(Spare { machines, ..Spare::default() }).await;
+        });
+    }
 }
 
 /// The schema of the status in the CRD, for a test to change.

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use kube_apiserver_model::Verb;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
 use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get};
 use crate::draw::apply_again_once_gone;
+use crate::faults::{Place, Rule, Trouble};
 use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
 use crate::run::{plain, run};
-use crate::scenario::{answer_what_is_held, spoil};
+use crate::scenario::{answer_what_is_held, references, spoil, with_references};
+use crate::world::World;
 
 #[test]
 fn k08_deleted_or_recreated_at_each_step() {
@@ -222,24 +225,49 @@ fn deleted_first() {
     }
 }
 
+/// In which order the content of a namespace goes.
+const ORDERS: [[&str; 2]; 6] = [
+    ["secret", "object"],
+    ["object", "secret"],
+    ["the Role for it", "object"],
+    ["object", "the Role for it"],
+    ["script and password", "object"],
+    ["object", "script and password"],
+];
+
+fn take_away(world: &World, what: &str) {
+    match what {
+        "secret" => world.delete_core("secrets", SECRET),
+        "object" => world.delete("web"),
+        "script and password" => {
+            world.delete_core("configmaps", "script");
+            world.delete_core("secrets", "login");
+        }
+        _ => forbid(world, Place::Api(Verb::Get, "secrets")),
+    }
+}
+
+/// The API server refuses these calls from now on.
+fn forbid(world: &World, at: Place) {
+    let trouble = Trouble::Refuse(403, "Forbidden");
+    world.state().faults.add(Rule { at, skip: 0, times: 1_000_000, trouble });
+}
+
 #[test]
 fn k10_the_namespace_deleted_in_every_order() {
     // Injects: the namespace deleted at each step, its content in every order. Holds: machine and objects gone; after a restart held.
     for step in STEPS {
-        for order in [["secret", "object"], ["object", "secret"]] {
+        for [first, second] in ORDERS {
             for gap in [0, 20_000] {
                 run(1, move |world| async move {
-                    let play = Play::new(&world, format!("after {step} ms, {order:?}, {gap} ms apart"));
+                    let play = Play::new(&world, format!("after {step} ms, {first}, {second}, {gap} ms apart"));
+                    references(&world);
                     play.operator();
-                    world.apply("web", &plain());
+                    with_references(&world);
                     play.pass(Duration::from_millis(step)).await;
                     world.ask("DELETE", HOME, Value::Null);
-                    for what in order {
-                        if what == "secret" {
-                            world.delete_core("secrets", SECRET);
-                        } else {
-                            world.delete("web");
-                        }
+                    for what in [first, second] {
+                        take_away(&world, what);
                         play.pass(Duration::from_millis(gap)).await;
                     }
                     play.until("the object is gone", |world| world.objects().is_empty()).await;
@@ -266,6 +294,27 @@ fn k10_the_namespace_deleted_in_every_order() {
         play.expect("it is kept", (world.objects().len(), play.called(TERMINATE)), (1, 0));
         world.patch("web", json!({"spec": {"deletionPolicy": "Retain"}}));
         play.until("the object is gone", |world| world.objects().is_empty()).await;
+        play.hold(Spare::default()).await;
+    });
+    every_right_goes_first();
+}
+
+/// A Role in the namespace was all that let the operator work there: nothing is lost but time, and it ends once there is another.
+fn every_right_goes_first() {
+    run(1, |world| async move {
+        let play = Play::new(&world, "every right goes first");
+        play.create(&plain()).await;
+        world.ask("DELETE", HOME, Value::Null);
+        forbid(&world, Place::AnyApi);
+        world.delete("web");
+        let before = world.state().calls;
+        play.pass(Duration::from_hours(2)).await;
+        let calls = world.state().calls - before;
+        play.expect(&format!("no hot loop, {calls} calls"), calls < 1000, true);
+        play.expect("it is kept", (world.objects().len(), play.called(TERMINATE)), (1, 0));
+        world.state().faults.clear();
+        play.until("the object is gone", |world| world.objects().is_empty()).await;
+        play.expect("left", world.state().cloud.instances().count(), 0);
         play.hold(Spare::default()).await;
     });
 }
