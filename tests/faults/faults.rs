@@ -27,6 +27,14 @@ impl Call {
             Self::Cloud { action } => action.clone(),
         }
     }
+
+    /// Whether it changes anything where it arrives: what only reads leaves the same world, carried out or not.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Api { verb, .. } => !matches!(verb, Verb::Get | Verb::List | Verb::Watch),
+            Self::Cloud { action } => !action.starts_with("Describe"),
+        }
+    }
 }
 
 /// Which call a rule means.

@@ -103,6 +103,8 @@ pub struct State {
     pub log: Vec<String>,
     /// Calls so far by anybody under test.
     pub calls: u64,
+    /// The numbers of those that change something.
+    pub changes: BTreeSet<u64>,
     /// Writes of PaiInstances by anybody under test that changed something.
     pub writes: u64,
     /// Machines that a policy or an adoption left running when their object went.
@@ -152,6 +154,7 @@ impl World {
             drawn: BTreeSet::new(),
             log: Vec::new(),
             calls: 0,
+            changes: BTreeSet::new(),
             writes: 0,
             excused: BTreeSet::new(),
             arrivals: None,
@@ -285,6 +288,9 @@ impl World {
         let mut state = self.state();
         let nth = state.calls;
         state.calls += 1;
+        if call.changes() {
+            state.changes.insert(nth);
+        }
         assert!(nth < MOST_CALLS, "a hot loop: {nth} calls");
         (nth, state.faults.next(nth, call))
     }
