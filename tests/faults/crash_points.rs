@@ -57,7 +57,8 @@ pub fn play(scenario: Scenario, deaths: &Deaths) -> Result<End, String> {
                 result = result.and(rest(&world, LONGEST, scenario.helper).await);
             }
         }
-        let (calls, changes) = (world.state().calls, world.state().changes.clone());
+        let calls = world.state().calls;
+        let changes = world.state().changes.clone();
         let excused: BTreeSet<String> = (scenario.excused)(&world).into_iter().collect();
         let result = result
             .and_then(|()| oracle::no_duplicates(&world))
