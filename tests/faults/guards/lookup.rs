@@ -33,6 +33,7 @@ fn a_list_that_fails_is_no_evidence_of_absence() {
     });
 }
 
+/// Somebody else buys the domain between the listing for one object and the question of the next.
 #[test]
 fn a_listing_from_before_is_not_shared() {
     run(1, |world| async move {
@@ -41,11 +42,11 @@ fn a_listing_from_before_is_not_shared() {
         while ids(&world.get("first").unwrap()).is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
-        tear_out(&world, "first");
-        world.apply("web", &json!({"domainName": domain("first")}));
+        outside::buy(&world, &domain("web"), "somebody's").await;
+        world.apply("web", &json!({}));
         sleep(Duration::from_mins(1)).await;
         assert_eq!(Ready::of(&web(&world)).reason, "DomainTaken");
-        assert_eq!(creates(&world), 1);
+        assert_eq!(creates(&world), 2, "the first, and that of somebody else");
     });
 }
 
