@@ -46,6 +46,7 @@ pub async fn run(
     };
     let mut driver = Driver {
         unlisted: (0..apis.len()).collect(),
+        any_listed: false,
         listing: HashSet::new(),
         passes: JoinSet::new(),
         most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
@@ -77,10 +78,16 @@ fn events(apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut Joi
     select_all(watches)
 }
 
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+}
+
 struct Driver {
     context: Arc<Context>,
-    /// Watches whose first listing is not in yet.
+    /// Watches whose first listing is not in yet, and was not refused either.
     unlisted: HashSet<usize>,
+    /// Whether one of them was listed.
+    any_listed: bool,
     /// Watches that are listing.
     listing: HashSet<usize>,
     passes: JoinSet<Ended>,
@@ -101,6 +108,10 @@ impl Driver {
                     Some((watch, Err(error))) => {
                         self.listing.remove(&watch);
                         warn!(%error, "the PaiInstances cannot be watched now: trying again");
+                        // A namespace that was deleted took our rights there with it: that must not hold up the others.
+                        if is_refused(&error) {
+                            self.no_longer_awaited(watch);
+                        }
                     }
                     None => break,
                 },
@@ -131,11 +142,18 @@ impl Driver {
                 for key in self.context.objects.end_listing(watch) {
                     self.forget(&key);
                 }
-                if self.unlisted.remove(&watch) && self.unlisted.is_empty() {
-                    self.context.cloud_watch.listed();
-                    self.ready.cancel();
-                }
+                self.any_listed = true;
+                self.no_longer_awaited(watch);
             }
+        }
+    }
+
+    /// All objects are listed, as far as we may, when no listing is awaited any more. Who may list nothing is not ready.
+    fn no_longer_awaited(&mut self, watch: usize) {
+        self.unlisted.remove(&watch);
+        if self.any_listed && self.unlisted.is_empty() && !self.ready.is_cancelled() {
+            self.context.cloud_watch.listed();
+            self.ready.cancel();
         }
     }
 

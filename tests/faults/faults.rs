@@ -11,7 +11,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// To the API server.
-    Api { verb: Verb, plural: String, subresource: Option<String>, name: String },
+    Api { verb: Verb, namespace: Option<String>, plural: String, subresource: Option<String>, name: String },
     /// To the cloud.
     Cloud { action: String },
 }
@@ -20,7 +20,7 @@ impl Call {
     /// For the log.
     pub fn describe(&self) -> String {
         match self {
-            Self::Api { verb, plural, subresource, name } => {
+            Self::Api { verb, plural, subresource, name, .. } => {
                 let sub = subresource.as_deref().map(|sub| format!("/{sub}")).unwrap_or_default();
                 format!("{verb:?} {plural}{sub} {name}")
             }
@@ -48,6 +48,8 @@ pub enum Place {
     StatusWrite,
     /// Anything sent to the API server but watches.
     AnyApi,
+    /// Anything sent to the API server about this namespace.
+    Within(&'static str),
     /// Calls of this action.
     Cloud(&'static str),
     /// Any call of the cloud.
@@ -63,6 +65,7 @@ impl Place {
                 plural == "paiinstances"
             }
             (Self::AnyApi, Call::Api { verb, .. }) => *verb != Verb::Watch,
+            (Self::Within(wanted), Call::Api { namespace, .. }) => namespace.as_deref() == Some(wanted),
             (Self::Cloud(wanted), Call::Cloud { action }) => wanted == action,
             (Self::AnyCloud, Call::Cloud { .. }) => true,
             _ => false,

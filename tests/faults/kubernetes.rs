@@ -52,6 +52,7 @@ async fn exchange(process: Arc<Process>, request: http::Request<Body>) -> Result
     };
     let call = Call::Api {
         verb,
+        namespace: target.namespace,
         plural: target.resource.plural,
         subresource: target.subresource,
         name: target.name.unwrap_or_default(),

@@ -43,6 +43,8 @@ pub struct Options {
     pub clock_ahead: i64,
     /// Most passes at a time.
     pub concurrency: u16,
+    /// Where it watches; none: everywhere.
+    pub namespaces: &'static [&'static str],
     /// Decides jitter and attempt ids.
     pub seed: u64,
 }
@@ -54,6 +56,7 @@ impl Default for Options {
             sweep_interval: Duration::from_mins(5),
             clock_ahead: 0,
             concurrency: 4,
+            namespaces: &[],
             seed: 1,
         }
     }
@@ -123,16 +126,16 @@ impl Process {
         });
         let _ = process.context.set(Arc::downgrade(&context));
         let watches = crate::kubernetes::client(&process, crate::kubernetes::WATCH_DEADLINE);
-        process.run(context, watches, options.concurrency);
+        process.run(context, watches, options);
         process
     }
 
     /// Runs the controller. A panic that no pass catches ends the whole process by itself, once its purchases are done (`run.rs`).
-    fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, concurrency: u16) {
+    fn run(self: &Arc<Self>, context: Arc<Context>, watches: Client, options: Options) {
         let settings = controller::Settings {
-            namespaces: Vec::new(),
+            namespaces: options.namespaces.iter().map(ToString::to_string).collect(),
             label_selector: None,
-            max_concurrent_reconciles: concurrency,
+            max_concurrent_reconciles: options.concurrency,
         };
         let (dead, abandoned) = (self.dead.clone(), self.abandoned.clone());
         self.world.log(|| format!("{} starts", self.name));

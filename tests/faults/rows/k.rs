@@ -18,7 +18,7 @@ use crate::scenario::{self, spoil, spoil_after};
 use crate::world::{CRD, GROUP, PLURAL, World};
 
 /// A new version of the CRD is installed, which ends all watches.
-fn upgrade_crd(world: &World) {
+pub fn end_all_watches(world: &World) {
     world.ask("PATCH", CRD, json!({"spec": {"conversion": {"strategy": "None"}, "upgraded": world.now().to_string()}}));
 }
 
@@ -137,10 +137,10 @@ fn k03_events_lost_doubled_and_reordered() {
         ("late", |world| world.state().faults.watch_delay = Duration::from_mins(1)),
         ("410", |world| {
             world.state().api.compact();
-            upgrade_crd(world);
+            end_all_watches(world);
             world.state().api.compact();
         }),
-        ("the CRD is upgraded", |world| upgrade_crd(world)),
+        ("the CRD is upgraded", |world| end_all_watches(world)),
     ];
     let mut clean = Vec::new();
     for (variant, trouble) in troubles {

@@ -6,13 +6,15 @@ use kube_apiserver_model::Verb;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 
+use super::k::end_all_watches;
 use super::{CREATE, LIST, Play, STEPS, Spare, TERMINATE, get};
 use crate::draw::apply_again_once_gone;
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{HOME, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
+use crate::person::{HOME, NAMESPACE, OTHER_ID, Ready, SECRET, SECRET_ID, STRANGER, attempt_state, ids, is_stalled};
+use crate::process::{Options, keep_running};
 use crate::run::{plain, run};
 use crate::scenario::{answer_what_is_held, references, spoil, with_references};
-use crate::world::World;
+use crate::world::{PLURAL, World};
 
 #[test]
 fn k08_deleted_or_recreated_at_each_step() {
@@ -231,15 +233,18 @@ const ORDERS: [[&str; 2]; 6] = [
     ["object", "secret"],
     ["the Role for it", "object"],
     ["object", "the Role for it"],
-    ["script and password", "object"],
-    ["object", "script and password"],
+    [SOURCES, "object"],
+    ["object", SOURCES],
 ];
+
+/// What the spec names.
+const SOURCES: &str = "script and password";
 
 fn take_away(world: &World, what: &str) {
     match what {
         "secret" => world.delete_core("secrets", SECRET),
         "object" => world.delete("web"),
-        "script and password" => {
+        SOURCES => {
             world.delete_core("configmaps", "script");
             world.delete_core("secrets", "login");
         }
@@ -261,9 +266,13 @@ fn k10_the_namespace_deleted_in_every_order() {
             for gap in [0, 20_000] {
                 run(1, move |world| async move {
                     let play = Play::new(&world, format!("after {step} ms, {first}, {second}, {gap} ms apart"));
-                    references(&world);
                     play.operator();
-                    with_references(&world);
+                    if [first, second].contains(&SOURCES) {
+                        references(&world);
+                        with_references(&world);
+                    } else {
+                        world.apply("web", &plain());
+                    }
                     play.pass(Duration::from_millis(step)).await;
                     world.ask("DELETE", HOME, Value::Null);
                     for what in [first, second] {
@@ -297,16 +306,21 @@ fn k10_the_namespace_deleted_in_every_order() {
         play.hold(Spare::default()).await;
     });
     every_right_goes_first();
+    the_others_are_swept();
 }
 
-/// A Role in the namespace was all that let the operator work there: nothing is lost but time, and it ends once there is another.
+/// A Role in the namespace was all that let the operator work there: nothing is lost but time, and it ends once there is another, by the
+/// key that the process still has.
 fn every_right_goes_first() {
     run(1, |world| async move {
         let play = Play::new(&world, "every right goes first");
         play.create(&plain()).await;
         world.ask("DELETE", HOME, Value::Null);
-        forbid(&world, Place::AnyApi);
+        world.delete_core("secrets", SECRET);
         world.delete("web");
+        forbid(&world, Place::AnyApi);
+        forbid(&world, Place::Api(Verb::Watch, PLURAL));
+        end_all_watches(&world);
         let before = world.state().calls;
         play.pass(Duration::from_hours(2)).await;
         let calls = world.state().calls - before;
@@ -316,5 +330,23 @@ fn every_right_goes_first() {
         play.until("the object is gone", |world| world.objects().is_empty()).await;
         play.expect("left", world.state().cloud.instances().count(), 0);
         play.hold(Spare::default()).await;
+    });
+}
+
+/// One of the watched namespaces took our rights there with it, and the operator is started anew: in the others it sees what becomes of a
+/// machine, which at rest only the sweep over all objects tells.
+fn the_others_are_swept() {
+    run(1, |world| async move {
+        let play = Play::new(&world, "one namespace of two may not be read");
+        forbid(&world, Place::Within("gone"));
+        let namespaces = &[NAMESPACE, "gone"];
+        keep_running(&world, "operator", Options { namespaces, ..Options::default() }, Duration::from_secs(1));
+        world.apply("web", &plain());
+        play.until_reason("Available").await;
+        play.pass(Duration::from_mins(20)).await;
+        let stopped = json!({"InstanceState": "STOPPED"});
+        let machine = ids(&get(&world)).remove(0);
+        world.state().cloud.change(&machine, stopped.as_object().unwrap());
+        play.within(Duration::from_mins(6), "it is told of", |world| !Ready::of(&get(world)).status).await;
     });
 }
