@@ -19,6 +19,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
+use super::references::{Denied, denied};
 use super::watched::Watched;
 use super::{Context, Settings, problem};
 use crate::api::PaiInstance;
@@ -78,8 +79,10 @@ fn events(apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut Joi
     select_all(watches)
 }
 
+/// Whether we may not list there at all.
 fn is_refused(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+    let watcher::Error::InitialListFailed(error) = error else { return false };
+    matches!(denied(error), Some(Denied::Forbidden { .. }))
 }
 
 struct Driver {

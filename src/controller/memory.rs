@@ -88,7 +88,7 @@ pub enum Ownership {
     Foreign,
 }
 
-/// The memory of the process: recollections by object UID, and by the same the attempts of this process with their ids.
+/// The memory of the process, by object UID: what is known of the object, and this process's attempts for it by their ids.
 #[derive(Debug, Default)]
 pub struct Memory {
     objects: Mutex<HashMap<String, Recollection>>,
@@ -99,6 +99,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Changes one entry; an empty one takes no room.
+fn change_entry<T: Default + PartialEq>(all: &Mutex<HashMap<String, T>>, uid: &str, change: impl FnOnce(&mut T)) {
+    let mut all = locked(all);
+    let mut entry = all.remove(uid).unwrap_or_default();
+    change(&mut entry);
+    if entry != T::default() {
+        all.insert(uid.to_owned(), entry);
+    }
+}
+
 impl Memory {
     /// What is remembered about the object, empty if nothing.
     pub fn recall(&self, uid: &str) -> Recollection {
@@ -107,18 +117,13 @@ impl Memory {
 
     /// Changes what is remembered about the object; an empty recollection takes no room.
     pub fn update(&self, uid: &str, change: impl FnOnce(&mut Recollection)) {
-        let mut objects = locked(&self.objects);
-        let mut recollection = objects.remove(uid).unwrap_or_default();
-        change(&mut recollection);
-        if recollection != Recollection::default() {
-            objects.insert(uid.to_owned(), recollection);
-        }
+        change_entry(&self.objects, uid, change);
     }
 
     /// Forgets the object. What is still being sent for it stays: the object may come back while it is under way.
     pub fn forget(&self, uid: &str) {
         locked(&self.objects).remove(uid);
-        self.change_attempts(uid, |attempts| attempts.retain(|_, ownership| *ownership == Ownership::InFlight));
+        change_entry(&self.attempts, uid, |attempts| attempts.retain(|_, ownership| *ownership == Ownership::InFlight));
     }
 
     /// How this process stands to the attempt.
@@ -129,7 +134,7 @@ impl Memory {
 
     /// Notes that this process writes the attempt, or tried to, and has not sent it.
     pub fn write_attempt(&self, uid: &str, attempt_id: &str) {
-        self.change_attempts(uid, |attempts| {
+        change_entry(&self.attempts, uid, |attempts| {
             attempts.insert(attempt_id.to_owned(), Ownership::NeverSent);
         });
     }
@@ -137,7 +142,7 @@ impl Memory {
     /// Notes that the attempt is written and may be sent from now on. Earlier ones of the object whose write got no answer are forgotten:
     /// they named an older version of the object, so they can land no more.
     pub fn send_attempt(&self, uid: &str, attempt_id: &str) {
-        self.change_attempts(uid, |attempts| {
+        change_entry(&self.attempts, uid, |attempts| {
             attempts.retain(|_, ownership| *ownership == Ownership::InFlight);
             attempts.insert(attempt_id.to_owned(), Ownership::InFlight);
         });
@@ -145,18 +150,9 @@ impl Memory {
 
     /// Forgets an attempt whose outcome is recorded.
     pub fn disown(&self, uid: &str, attempt_id: &str) {
-        self.change_attempts(uid, |attempts| {
+        change_entry(&self.attempts, uid, |attempts| {
             attempts.remove(attempt_id);
         });
-    }
-
-    fn change_attempts(&self, uid: &str, change: impl FnOnce(&mut BTreeMap<String, Ownership>)) {
-        let mut all = locked(&self.attempts);
-        let mut attempts = all.remove(uid).unwrap_or_default();
-        change(&mut attempts);
-        if !attempts.is_empty() {
-            all.insert(uid.to_owned(), attempts);
-        }
     }
 }
 

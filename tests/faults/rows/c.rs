@@ -186,15 +186,19 @@ fn c05_listings_that_prove_nothing() {
     }
 }
 
+/// A page of something before the cloud, after or without carrying the call out.
+fn gateway(status: u16, commit: bool) -> Effect {
+    Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit }
+}
+
 #[test]
 fn c06_throttled_broken_and_slow() {
     // Injects: bursts of throttling, 5xx, replies that drip, on every action. Holds: O5, the right class, and one machine.
-    let status = |status| Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit: false };
     let troubles = [
         ("throttle", code("RequestLimitExceeded", false), "CloudThrottled"),
         ("throttle of the account", code("RequestLimitExceeded.UinLimitExceeded", false), "CloudThrottled"),
-        ("500", status(500), "CloudUnavailable"),
-        ("503", status(503), "CloudUnavailable"),
+        ("500", gateway(500, false), "CloudUnavailable"),
+        ("503", gateway(503, false), "CloudUnavailable"),
         ("ServiceUnavailable", code("ServiceUnavailable", false), "CloudUnavailable"),
         ("slow drip", Effect::Drip { seconds: 15.0 }, ""),
     ];
@@ -229,11 +233,10 @@ fn c06_throttled_broken_and_slow() {
 
 /// The create alone is refused for its number, fails or drips: only the first is a definite no.
 fn only_the_create() {
-    let status = |status| Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit: false };
     let troubles = [
         ("throttle", code("RequestLimitExceeded", false), "CloudThrottled", 2),
-        ("500", status(500), "OutcomeUnknown", 2),
-        ("503", status(503), "OutcomeUnknown", 2),
+        ("500", gateway(500, false), "OutcomeUnknown", 2),
+        ("503", gateway(503, false), "OutcomeUnknown", 2),
         ("ServiceUnavailable", code("ServiceUnavailable", false), "OutcomeUnknown", 2),
         ("slow drip", Effect::Drip { seconds: 15.0 }, "Available", 1),
         ("a drip beyond the deadline", Effect::Drip { seconds: 30.0 }, "OutcomeUnknown", 1),
@@ -256,12 +259,11 @@ fn only_the_create() {
 
 /// The termination alone is: it is asked for again, of the one machine. A last call learns that it is gone.
 fn only_the_termination() {
-    let status = |status, commit| Effect::Status { status, body: "<html>sorry</html>".to_owned(), commit };
     let troubles = [
         ("throttle", code("RequestLimitExceeded", false), 5),
-        ("500", status(500, false), 5),
-        ("500 after it is done", status(500, true), 3),
-        ("503", status(503, false), 5),
+        ("500", gateway(500, false), 5),
+        ("500 after it is done", gateway(500, true), 3),
+        ("503", gateway(503, false), 5),
         ("ServiceUnavailable", code("ServiceUnavailable", false), 5),
         ("a drip beyond the deadline", Effect::Drip { seconds: 60.0 }, 2),
     ];
@@ -376,7 +378,7 @@ fn c09_several_ids() {
         spoil(&world, CREATE, Effect::Drop { commit: true });
         play.create(&plain()).await;
         play.expect("reason", play.reason(), "AmbiguousInstances");
-        let listed: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        let listed = play.machines();
         let message = play.message();
         play.expect("all are named", listed.iter().all(|id| message.contains(id)), true);
         play.expect("calls", (play.called(CREATE), play.called(TERMINATE)), (1, 0));

@@ -52,7 +52,7 @@ fn c10_a_domain_asked_for_twice() {
     run_in(1, false, |world| async move {
         let play = Play::new(&world, "B, and the lookup did not show it");
         super::outside::buy(&world, &crate::person::domain("web"), "theirs").await;
-        let theirs: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        let theirs = play.machines();
         spoil(&world, LIST, Effect::Empty {});
         play.operator();
         world.apply("web", &plain());
@@ -176,7 +176,7 @@ fn without_the_list_a_name_proves_nothing() {
         spoil_after(&world, LIST, 0, 100_000, code("ActionOffline", false));
         spoil(&world, CREATE, Effect::Drop { commit: true });
         play.create(&json!({"instanceName": "my-machine"})).await;
-        let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        let machines = play.machines();
         play.expect("state", attempt_state(&get(&world)).to_owned(), "Held");
         play.expect("ids", ids(&get(&world)).len(), 0);
         play.expect("answered", world.obey(&get(&world), "adopt", Some(&machines[0])), true);

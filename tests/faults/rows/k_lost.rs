@@ -64,7 +64,7 @@ fn deleted_while_unknown() {
             play.pass(if commit { Duration::from_secs(30) } else { Duration::from_mins(10) }).await;
             play.expect("objects", world.objects().len(), 1);
             play.until("the objects are gone", |world| world.objects().is_empty()).await;
-            let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+            let machines = play.machines();
             play.expect("machines", machines.len(), usize::from(commit));
             if let Some(machine) = machines.first() {
                 play.expect("told", play.told_once("Retained").await.contains(machine), true);
@@ -217,7 +217,7 @@ fn restored() {
         world.patch("web", json!({"metadata": {"finalizers": null}}));
         world.delete("web");
         play.pass(Duration::from_mins(1)).await;
-        let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        let machines = play.machines();
         slot.current().kill();
         world.apply("web", &plain());
         play.rest().await;

@@ -61,7 +61,7 @@ fn forced(step: u64) {
             world.apply("web", &plain());
         }
         play.pass(Duration::from_mins(30)).await;
-        let machines: Vec<String> = world.state().cloud.instances().map(|one| one.id.clone()).collect();
+        let machines = play.machines();
         play.expect("machines", machines.len() <= 1, true);
         if ids(&get(&world)).is_empty() && !machines.is_empty() && world.get("web").is_some() {
             play.expect("reason", play.reason(), "DomainTaken");

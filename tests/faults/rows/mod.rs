@@ -162,6 +162,11 @@ impl Play {
         self.world.state().cloud.calls(0).map(|call| call.created.len()).sum()
     }
 
+    /// The ids of all machines that the cloud has.
+    pub fn machines(&self) -> Vec<String> {
+        self.world.state().cloud.instances().map(|one| one.id.clone()).collect()
+    }
+
     /// The reason of `web`.
     pub fn reason(&self) -> String {
         Ready::of(&get(&self.world)).reason
