@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::mpsc;
-use futures::future::ready;
 use futures::stream::{BoxStream, SelectAll, select_all};
 use futures::{FutureExt, StreamExt};
-use kube::runtime::watcher::{DefaultBackoff, Event};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,12 +18,13 @@ use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
 use super::references::{Denied, denied};
+use super::watch::{Seen, follow};
 use super::watched::Watched;
 use super::{Context, Settings, problem};
 use crate::api::PaiInstance;
 
 /// What the watches show, each with the number of its watch.
-type Events = SelectAll<BoxStream<'static, (usize, Result<Event<Watched>, watcher::Error>)>>;
+type Events = SelectAll<BoxStream<'static, (usize, Seen)>>;
 
 /// A pass that ended.
 type Ended = (Key, Result<Next, Pass>);
@@ -58,23 +57,20 @@ pub async fn run(
     let mut watchers = JoinSet::new();
     tokio::select! {
         biased;
-        () = driver.run(events(apis, settings.label_selector.as_deref(), &mut watchers), &stop) => {}
+        () = driver.run(events(watch, apis, settings.label_selector.as_deref(), &mut watchers), &stop) => {}
         () = context.cloud_watch.run(&context) => {}
     }
 }
 
-/// Events that a watch may be ahead of the driver: two pages of a listing, so that the next page is asked for while one is being noted.
+/// Events that a watch may be ahead of the driver, so that the listing goes on arriving while one is being noted.
 const AHEAD: usize = 1000;
 
-/// The beginning of a listing is left out: it is no success, and would end the back-off of a listing that fails time and again.
-fn events(apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
-    let config = watcher::Config { label_selector: label_selector.map(str::to_owned), ..watcher::Config::default() };
-    let watches = apis.into_iter().enumerate().map(|(watch, api)| {
-        let events = watcher(api, config.clone());
-        let events = events.filter(|event| ready(!matches!(event, Ok(Event::Init)))).backoff(DefaultBackoff::default());
+/// The watches, each in a task of its own.
+fn events(watch: &Client, apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
+    let watches = apis.into_iter().enumerate().map(|(number, api)| {
         let (sender, seen) = mpsc::channel(AHEAD);
-        ahead.spawn(events.map(move |event| Ok((watch, event))).forward(sender).map(drop));
-        seen.boxed()
+        ahead.spawn(follow(watch.clone(), api, label_selector.map(str::to_owned), sender));
+        seen.map(move |event| (number, event)).boxed()
     });
     select_all(watches)
 }

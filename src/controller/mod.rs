@@ -14,6 +14,7 @@ mod driver;
 pub mod events;
 pub mod failure;
 pub mod following;
+mod listing;
 pub mod lookup;
 pub mod memory;
 pub mod name;
@@ -37,6 +38,7 @@ pub mod shown;
 pub mod step;
 pub mod terminate;
 pub mod turns;
+mod watch;
 mod watched;
 
 use std::sync::Arc;

@@ -119,10 +119,8 @@ mod tests {
     /// `domains`: (id, domain) of the PAI list, or that it is retired; `named`: (id, created) of the machines with our name.
     fn found(domains: Option<&[(&str, &str)]>, named: &[(&str, i64)]) -> Found {
         let instance = |(id, created): &(&str, i64)| {
-            serde_json::from_value(
-                json!({"InstanceId": id, "InstanceName": "name", "CreatedTime": at(*created).to_string()}),
-            )
-            .unwrap()
+            let shown = json!({"InstanceId": id, "InstanceName": "name", "CreatedTime": at(*created).to_string()});
+            serde_json::from_str(&shown.to_string()).unwrap()
         };
         let domains = domains.map(|pairs| {
             Arc::new(

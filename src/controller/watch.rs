@@ -1,0 +1,156 @@
+//! Follows the objects of one scope: a list, then a watch from its version on, and a list again when the watch cannot go on.
+//!
+//! As the watcher of kube-runtime does it, whose events and errors these are, but for the list, which is read as it arrives.
+
+use std::time::Duration;
+
+use futures::channel::mpsc::Sender;
+use futures::{SinkExt, Stream, StreamExt};
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::core::{ResourceExt, Status};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{DefaultBackoff, Error, Event};
+use kube::{Api, Client};
+use tokio::time::{sleep, timeout};
+
+use super::listing::Listing;
+use super::watched::Watched;
+
+/// After how long the server ends a watch, in seconds, and what we wait beyond for an end that does not come. Source: kube-runtime.
+const WATCH_SECONDS: u32 = 290;
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What a watch shows.
+pub type Seen = Result<Event<Watched>, Error>;
+
+/// Whoever was listening does not any more.
+struct NobodyListens;
+
+/// Follows the objects and tells what it sees, until nobody listens. A listing begins with its first object; a failed one is begun again.
+pub async fn follow(client: Client, api: Api<Watched>, label_selector: Option<String>, to: Sender<Seen>) {
+    let follower = Follower { client, api, label_selector, to, back_off: DefaultBackoff::default() };
+    let _ = follower.run().await;
+}
+
+struct Follower {
+    client: Client,
+    api: Api<Watched>,
+    label_selector: Option<String>,
+    to: Sender<Seen>,
+    back_off: DefaultBackoff,
+}
+
+impl Follower {
+    async fn run(mut self) -> Result<(), NobodyListens> {
+        loop {
+            let mut version = self.list().await?;
+            while let Some(reached) = self.watch(version).await? {
+                version = reached;
+            }
+        }
+    }
+
+    /// Lists until it succeeds.
+    async fn list(&mut self) -> Result<String, NobodyListens> {
+        loop {
+            match self.list_once().await? {
+                Ok(version) => {
+                    self.tell(Event::InitDone).await?;
+                    return Ok(version);
+                }
+                Err(error) => self.fail(Error::InitialListFailed(error)).await?,
+            }
+        }
+    }
+
+    /// Lists. What it finds before it fails is no success, and does not end the back-off.
+    async fn list_once(&mut self) -> Result<kube::Result<String>, NobodyListens> {
+        let params = ListParams { label_selector: self.label_selector.clone(), ..ListParams::default() };
+        let mut listing = match Listing::begin(&self.client, &self.api, &params).await {
+            Ok(listing) => listing,
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            match listing.next().await {
+                Ok(Some(object)) => self.to.send(Ok(Event::InitApply(object))).await.map_err(|_| NobodyListens)?,
+                Ok(None) => return Ok(listing.version()),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    /// Watches from a version on until the watch ends. Returns the version it came to; none if the server does not know it any more.
+    async fn watch(&mut self, mut version: String) -> Result<Option<String>, NobodyListens> {
+        let params = WatchParams {
+            label_selector: self.label_selector.clone(),
+            timeout: Some(WATCH_SECONDS),
+            ..WatchParams::default()
+        };
+        let mut events = match self.api.watch(&params, &version).await {
+            Ok(events) => events.boxed(),
+            Err(error) => {
+                let is_gone = matches!(&error, kube::Error::Api(status) if is_gone(status));
+                self.fail(Error::WatchStartFailed(error)).await?;
+                return Ok((!is_gone).then_some(version));
+            }
+        };
+        while let Some(event) = next(&mut events).await {
+            let (reached, event) = match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    (object.resource_version(), Some(Event::Apply(object)))
+                }
+                Ok(WatchEvent::Deleted(object)) => (object.resource_version(), Some(Event::Delete(object))),
+                Ok(WatchEvent::Bookmark(mark)) => (Some(mark.metadata.resource_version), None),
+                Ok(WatchEvent::Error(status)) => {
+                    let is_gone = is_gone(&status);
+                    self.fail(Error::WatchError(status.boxed())).await?;
+                    if is_gone {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                // It may be one event that cannot be read: the next one tells.
+                Err(error) => {
+                    self.fail(Error::WatchFailed(error)).await?;
+                    continue;
+                }
+            };
+            match reached.filter(|version| !version.is_empty()) {
+                Some(reached) => version = reached,
+                None => {
+                    self.fail(Error::NoResourceVersion).await?;
+                    return Ok(None);
+                }
+            }
+            if let Some(event) = event {
+                self.tell(event).await?;
+            }
+        }
+        Ok(Some(version))
+    }
+
+    async fn tell(&mut self, event: Event<Watched>) -> Result<(), NobodyListens> {
+        self.back_off.reset();
+        self.to.send(Ok(event)).await.map_err(|_| NobodyListens)
+    }
+
+    /// Tells of a failure, and waits, longer each time, until it is worth trying again.
+    async fn fail(&mut self, error: Error) -> Result<(), NobodyListens> {
+        self.to.send(Err(error)).await.map_err(|_| NobodyListens)?;
+        // It has no end.
+        if let Some(pause) = self.back_off.next() {
+            sleep(pause).await;
+        }
+        Ok(())
+    }
+}
+
+/// The next event; none once the watch ended, or is dead: the server ends a watch in time.
+async fn next<S: Stream + Unpin>(events: &mut S) -> Option<S::Item> {
+    timeout(Duration::from_secs(WATCH_SECONDS.into()) + MARGIN, events.next()).await.unwrap_or(None)
+}
+
+/// Whether the server has forgotten the version. Source: Kubernetes API concepts, "410 Gone responses".
+fn is_gone(status: &Status) -> bool {
+    status.code == 410
+}
