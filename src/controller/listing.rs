@@ -6,15 +6,15 @@
 //! `docs/scale.md`.
 
 use std::io::{Error as IoError, ErrorKind};
-use std::mem::take;
 use std::pin::Pin;
 
 use futures::{AsyncBufRead, AsyncBufReadExt};
 use kube::api::ListParams;
 use kube::core::Request;
 use kube::{Api, Client};
-use serde::Deserialize;
-use tracing::warn;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 
 use super::watched::Watched;
 
@@ -41,15 +41,14 @@ impl Listing {
         Self { body: Box::pin(body), parts: Parts::default() }
     }
 
-    /// The next object; none once all are in. One that cannot be read, which the schema does not let in, holds up no other.
+    /// The next object; none once all are in. One that cannot be read, which the schema does not let in, spoils the whole list: who is
+    /// left out would count as deleted, and its machine as nobody's.
     pub async fn next(&mut self) -> kube::Result<Option<Watched>> {
-        while let Some(item) = self.item().await.map_err(kube::Error::ReadEvents)? {
-            match serde_json::from_slice(&item) {
-                Ok(object) => return Ok(Some(object)),
-                Err(error) => pass_over(&item, &error),
-            }
+        if !self.read_item().await.map_err(kube::Error::ReadEvents)? {
+            return Ok(None);
         }
-        Ok(None)
+        let item = &self.parts.item;
+        serde_json::from_slice(item).map(Some).map_err(|error| kube::Error::ReadEvents(unreadable(item, &error)))
     }
 
     /// The version of the whole, once all of it is in.
@@ -57,43 +56,63 @@ impl Listing {
         self.parts.version().map_err(kube::Error::ReadEvents)
     }
 
-    /// The JSON of the next object.
-    async fn item(&mut self) -> Result<Option<Vec<u8>>, IoError> {
+    /// Reads on until the JSON of the next object is in `parts.item`; false at the end.
+    async fn read_item(&mut self) -> Result<bool, IoError> {
+        self.parts.item.clear();
         loop {
             let bytes = self.body.fill_buf().await?;
             if bytes.is_empty() {
-                return Ok(None);
+                return Ok(false);
             }
             let (used, is_whole) = self.parts.take(bytes)?;
             self.body.consume_unpin(used);
             if is_whole {
-                return Ok(Some(take(&mut self.parts.item)));
+                return Ok(true);
             }
         }
     }
 }
 
-fn pass_over(item: &[u8], error: &serde_json::Error) {
-    let Item { metadata } = serde_json::from_slice(item).unwrap_or_default();
-    let Metadata { namespace, name, .. } = metadata;
-    warn!(namespace, name, %error, "a PaiInstance cannot be read and is passed over");
-}
-
-/// What is read of an object that cannot be read whole, and of a list besides its objects.
+/// What is read of an object that cannot be read whole.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Item {
+struct Named {
+    metadata: Name,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Name {
+    namespace: String,
+    name: String,
+}
+
+fn unreadable(item: &[u8], error: &serde_json::Error) -> IoError {
+    let Named { metadata: Name { namespace, name } } = serde_json::from_slice(item).unwrap_or_default();
+    malformed(&format!("the PaiInstance {namespace}/{name} in it is not as the schema wants it: {error}"))
+}
+
+/// A list besides its objects.
+#[derive(Deserialize)]
+struct Rest {
+    /// Nothing is left of it, but it was there.
+    #[serde(rename = "items", deserialize_with = "nothing")]
+    _items: (),
     metadata: Metadata,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
-    namespace: String,
-    name: String,
+    #[serde(default)]
     resource_version: String,
-    #[serde(rename = "continue")]
+    #[serde(default, rename = "continue")]
     next_page: String,
+}
+
+/// An empty list, or null.
+fn nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    Option::<[IgnoredAny; 0]>::deserialize(deserializer).map(drop)
 }
 
 /// Where in a text of JSON a byte stands.
@@ -121,12 +140,21 @@ struct Parts {
 impl Parts {
     /// Takes bytes up to the end of an object, which then is in `item`. How many it took, and whether it came to such an end.
     fn take(&mut self, bytes: &[u8]) -> Result<(usize, bool), IoError> {
-        for (before, byte) in bytes.iter().enumerate() {
+        let mut left = bytes;
+        loop {
+            // Most of an object is text, which is taken at once up to the next quote.
+            if self.place == Place::Text && self.in_items && self.depth > OF_AN_ITEM {
+                let plain = left.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(left.len());
+                let (text, after) = left.split_at(plain);
+                keep(&mut self.item, text)?;
+                left = after;
+            }
+            let Some((byte, after)) = left.split_first() else { return Ok((bytes.len(), false)) };
+            left = after;
             if self.take_one(*byte)? {
-                return Ok((before + 1, true));
+                return Ok((bytes.len() - left.len(), true));
             }
         }
-        Ok((bytes.len(), false))
     }
 
     fn take_one(&mut self, byte: u8) -> Result<bool, IoError> {
@@ -137,11 +165,11 @@ impl Parts {
             Place::Outside => self.outside(byte)?,
         }
         if !self.in_items || depth < OF_AN_ITEM {
-            keep(&mut self.rest, byte)?;
+            keep(&mut self.rest, &[byte])?;
             return Ok(false);
         }
         if depth > OF_AN_ITEM || (self.depth > OF_AN_ITEM && byte == b'{') {
-            keep(&mut self.item, byte)?;
+            keep(&mut self.item, &[byte])?;
             return Ok(self.depth == OF_AN_ITEM);
         }
         if byte == b',' || byte.is_ascii_whitespace() {
@@ -183,25 +211,29 @@ impl Parts {
 
     /// The list's version, if all of it is in.
     fn version(self) -> Result<String, IoError> {
-        let list: Item = serde_json::from_slice(&self.rest).map_err(|error| match error.is_eof() {
-            true => IoError::new(ErrorKind::UnexpectedEof, "the list ends early"),
-            false => malformed("it is not JSON"),
+        // A list in brackets would be read field by field.
+        if self.rest.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(malformed("it is none"));
+        }
+        let Rest { metadata, .. } = serde_json::from_slice(&self.rest).map_err(|error| match error.classify() {
+            Category::Eof => IoError::new(ErrorKind::UnexpectedEof, "the API server's list ends early"),
+            _ => malformed("it is not as lists are"),
         })?;
-        if !list.metadata.next_page.is_empty() {
+        if !metadata.next_page.is_empty() {
             return Err(malformed("only a page of it was sent"));
         }
-        if list.metadata.resource_version.is_empty() {
+        if metadata.resource_version.is_empty() {
             return Err(malformed("it has no resourceVersion"));
         }
-        Ok(list.metadata.resource_version)
+        Ok(metadata.resource_version)
     }
 }
 
-fn keep(part: &mut Vec<u8>, byte: u8) -> Result<(), IoError> {
-    if part.len() >= MOST_BYTES {
+fn keep(part: &mut Vec<u8>, bytes: &[u8]) -> Result<(), IoError> {
+    if part.len() + bytes.len() > MOST_BYTES {
         return Err(malformed("a part of it is too long"));
     }
-    part.push(byte);
+    part.extend_from_slice(bytes);
     Ok(())
 }
 
@@ -226,9 +258,9 @@ mod tests {
     fn read_all(body: impl AsyncBufRead + Send + 'static) -> (Vec<String>, Result<String, String>) {
         let (mut listing, mut objects) = (Listing::of(body), Vec::new());
         let end = loop {
-            match listing.item().now_or_never().unwrap() {
-                Ok(Some(item)) => objects.push(String::from_utf8(item).unwrap()),
-                Ok(None) => break listing.parts.version(),
+            match listing.read_item().now_or_never().unwrap() {
+                Ok(true) => objects.push(String::from_utf8(listing.parts.item.clone()).unwrap()),
+                Ok(false) => break listing.parts.version(),
                 Err(error) => break Err(error),
             }
         };
@@ -275,7 +307,7 @@ mod tests {
         let list = r#"{"items":[{"a":"b"},{"c":"d"}],"metadata":{"resourceVersion":"7"}}"#;
         for length in 0..list.len() {
             let (_, end) = read_in_pieces(&list[..length], 9);
-            assert_eq!(end, Err("the list ends early".to_owned()), "{}", &list[..length]);
+            assert_eq!(end, Err("the API server's list ends early".to_owned()), "{}", &list[..length]);
         }
     }
 
@@ -283,13 +315,19 @@ mod tests {
     fn what_is_no_whole_list_is_refused() {
         for (list, why) in [
             (r#"{"items":[{}],"metadata":{}}"#, "no resourceVersion"),
-            (r#"{"items":[{}]}"#, "no resourceVersion"),
+            (r#"{"items":[{}]}"#, "not as lists are"),
             (r#"{"items":[{}],"metadata":{"resourceVersion":"7","continue":"x"}}"#, "only a page"),
             (r#"{"items":[7],"metadata":{"resourceVersion":"7"}}"#, "no objects"),
             (r#"{"items":[[]],"metadata":{"resourceVersion":"7"}}"#, "no objects"),
             (r#"{"items":["{}"],"metadata":{"resourceVersion":"7"}}"#, "no objects"),
+            (r#"{"items":{},"metadata":{"resourceVersion":"7"}}"#, "not as lists are"),
+            (r#"{"metadata":{"resourceVersion":"7"}}"#, "not as lists are"),
+            (r#"{"items":[],"items":[{}],"metadata":{"resourceVersion":"7"}}"#, "not as lists are"),
+            (r#"{"it\u0065ms":[{}],"metadata":{"resourceVersion":"7"}}"#, "not as lists are"),
+            (r#"[null,{"resourceVersion":"7"}]"#, "it is none"),
             ("]", "a bracket too many"),
-            ("upstream connect error", "not JSON"),
+            ("upstream connect error", "it is none"),
+            ("{upstream connect error}", "not as lists are"),
         ] {
             let (_, end) = read_in_pieces(list, 3);
             let error = end.unwrap_err();

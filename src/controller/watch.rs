@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures::channel::mpsc::Sender;
 use futures::{SinkExt, Stream, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::{ResourceExt, Status};
+use kube::core::ResourceExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{DefaultBackoff, Error, Event};
 use kube::{Api, Client};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::listing::Listing;
 use super::watched::Watched;
@@ -19,6 +19,9 @@ use super::watched::Watched;
 /// After how long the server ends a watch, in seconds, and what we wait beyond for an end that does not come. Source: kube-runtime.
 const WATCH_SECONDS: u32 = 290;
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// A watch that ended sooner without an event did not really begin. Source: client-go's reflector.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What a watch shows.
 pub type Seen = Result<Event<Watched>, Error>;
@@ -89,42 +92,34 @@ impl Follower {
         let mut events = match self.api.watch(&params, &version).await {
             Ok(events) => events.boxed(),
             Err(error) => {
-                let is_gone = matches!(&error, kube::Error::Api(status) if is_gone(status));
-                self.fail(Error::WatchStartFailed(error)).await?;
-                return Ok((!is_gone).then_some(version));
+                let error = Error::WatchStartFailed(error);
+                let lost = is_lost(&error);
+                self.fail(error).await?;
+                return Ok((!lost).then_some(version));
             }
         };
+        let (begun, from) = (Instant::now(), version.clone());
         while let Some(event) = next(&mut events).await {
-            let (reached, event) = match event {
-                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                    (object.resource_version(), Some(Event::Apply(object)))
-                }
-                Ok(WatchEvent::Deleted(object)) => (object.resource_version(), Some(Event::Delete(object))),
-                Ok(WatchEvent::Bookmark(mark)) => (Some(mark.metadata.resource_version), None),
-                Ok(WatchEvent::Error(status)) => {
-                    let is_gone = is_gone(&status);
-                    self.fail(Error::WatchError(status.boxed())).await?;
-                    if is_gone {
-                        return Ok(None);
+            match news(event) {
+                Ok((reached, event)) => {
+                    version = reached;
+                    if let Some(event) = event {
+                        self.tell(event).await?;
                     }
-                    continue;
                 }
                 // It may be one event that cannot be read: the next one tells.
                 Err(error) => {
-                    self.fail(Error::WatchFailed(error)).await?;
-                    continue;
-                }
-            };
-            match reached.filter(|version| !version.is_empty()) {
-                Some(reached) => version = reached,
-                None => {
-                    self.fail(Error::NoResourceVersion).await?;
-                    return Ok(None);
+                    let lost = is_lost(&error);
+                    self.fail(error).await?;
+                    if lost {
+                        return Ok(None);
+                    }
                 }
             }
-            if let Some(event) = event {
-                self.tell(event).await?;
-            }
+        }
+        // Whatever ends watches as soon as they begin is not asked again at once.
+        if version == from && begun.elapsed() < AT_ONCE {
+            self.pause().await;
         }
         Ok(Some(version))
     }
@@ -137,11 +132,15 @@ impl Follower {
     /// Tells of a failure, and waits, longer each time, until it is worth trying again.
     async fn fail(&mut self, error: Error) -> Result<(), NobodyListens> {
         self.to.send(Err(error)).await.map_err(|_| NobodyListens)?;
+        self.pause().await;
+        Ok(())
+    }
+
+    async fn pause(&mut self) {
         // It has no end.
         if let Some(pause) = self.back_off.next() {
             sleep(pause).await;
         }
-        Ok(())
     }
 }
 
@@ -150,7 +149,30 @@ async fn next<S: Stream + Unpin>(events: &mut S) -> Option<S::Item> {
     timeout(Duration::from_secs(WATCH_SECONDS.into()) + MARGIN, events.next()).await.unwrap_or(None)
 }
 
-/// Whether the server has forgotten the version. Source: Kubernetes API concepts, "410 Gone responses".
-fn is_gone(status: &Status) -> bool {
-    status.code == 410
+/// The version to which an event brings us, and what it tells.
+fn news(event: kube::Result<WatchEvent<Watched>>) -> Result<(String, Option<Event<Watched>>), Error> {
+    let (version, event) = match event.map_err(Error::WatchFailed)? {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+            (object.resource_version(), Some(Event::Apply(object)))
+        }
+        WatchEvent::Deleted(object) => (object.resource_version(), Some(Event::Delete(object))),
+        WatchEvent::Bookmark(mark) => (Some(mark.metadata.resource_version), None),
+        WatchEvent::Error(status) => return Err(Error::WatchError(status.boxed())),
+    };
+    let version = version.filter(|version| !version.is_empty()).ok_or(Error::NoResourceVersion)?;
+    Ok((version, event))
 }
+
+/// Whether the watch cannot go on where it was: the server has forgotten the version, or we do not know it.
+///
+/// Source: Kubernetes API concepts, "410 Gone responses".
+fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::NoResourceVersion => true,
+        Error::WatchError(status) | Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,9 @@ async fn exchange(client: reqwest::Client, request: HttpRequest) -> Result<HttpR
     let mut response = sending.await.map_err(|error| failure(error, "send"))?;
     let status = response.status().as_u16();
     let date = response.headers().get(DATE).and_then(http_date);
-    let mut body = BytesMut::new();
+    // Growing step by step would copy a large reply several times over.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let mut body = BytesMut::with_capacity(announced.min(MAX_REPLY_BYTES));
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(error, "read the reply"))? {
         if body.len() + chunk.len() > MAX_REPLY_BYTES {
             return Err(TransportFailure {
