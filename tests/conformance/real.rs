@@ -8,10 +8,11 @@ use http::Request;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use pai_harness::ControlPlane;
+use pai_harness::{ControlPlane, wait_until};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::run::{PAI, call};
 use crate::side::{Call, Side};
 
 /// How long an event, or what happens in the background, may take. Generous: it only matters when something is broken.
@@ -95,6 +96,13 @@ impl Side for Real {
         // It keeps a window of the history in its own memory, too.
         self.plane.restart_apiserver().unwrap();
         self.client = connect(&self.runtime, self.plane);
+        // For as long as it reads everything anew it refuses lists with 429.
+        let list = call("GET", &format!("{PAI}/paiinstances"), Value::Null);
+        let is_back = || match self.send(&list) {
+            (429, reply) => Err(reply.to_string()),
+            _ => Ok(()),
+        };
+        wait_until("the server to have read everything", PATIENCE, is_back).unwrap();
     }
 }
 

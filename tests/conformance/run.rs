@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::row::{Row, Step, Variables, differences, merged};
 use crate::side::{Call, Side};
 
-const PAI: &str = "/apis/pai.tencentcloud.io/v1alpha1";
+/// Where our objects are.
+pub const PAI: &str = "/apis/pai.tencentcloud.io/v1alpha1";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// Installs the operator's CRD and waits until it is served.
@@ -180,7 +181,8 @@ fn filled(step: &Step, line: &str, variables: &Variables) -> Call {
     call
 }
 
-fn call(method: &str, path: &str, body: Value) -> Call {
+/// A request with a JSON body, or none.
+pub fn call(method: &str, path: &str, body: Value) -> Call {
     let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     Call {
         method: method.to_owned(),
