@@ -87,7 +87,7 @@ fn one_found(with_domain: bool) -> Found {
     let domain = if with_domain { "web.pai.tcloudbase.com" } else { "" };
     Found {
         domains: Some(Arc::new(BTreeMap::from([("ins-1".to_owned(), domain.to_owned())]))),
-        named: vec![serde_json::from_str(&instance.to_string()).unwrap()],
+        named: vec![serde_json::from_value(instance).unwrap()],
         ..nothing_found()
     }
 }
@@ -155,8 +155,7 @@ impl Seen {
                 ..InstanceStatus::default()
             }];
             let listing = listed.as_array().unwrap().iter().map(|instance| {
-                let read = serde_json::from_str(&instance.to_string()).unwrap();
-                (instance["InstanceId"].as_str().unwrap().to_owned(), read)
+                (instance["InstanceId"].as_str().unwrap().to_owned(), serde_json::from_value(instance.clone()).unwrap())
             });
             seen.listing = Some(Ok(listing.collect()));
         })

@@ -119,8 +119,10 @@ mod tests {
     /// `domains`: (id, domain) of the PAI list, or that it is retired; `named`: (id, created) of the machines with our name.
     fn found(domains: Option<&[(&str, &str)]>, named: &[(&str, i64)]) -> Found {
         let instance = |(id, created): &(&str, i64)| {
-            let shown = json!({"InstanceId": id, "InstanceName": "name", "CreatedTime": at(*created).to_string()});
-            serde_json::from_str(&shown.to_string()).unwrap()
+            serde_json::from_value(
+                json!({"InstanceId": id, "InstanceName": "name", "CreatedTime": at(*created).to_string()}),
+            )
+            .unwrap()
         };
         let domains = domains.map(|pairs| {
             Arc::new(

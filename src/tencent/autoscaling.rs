@@ -309,7 +309,7 @@ mod tests {
             (json!({}), vec![]),
         ];
         for (body, expected) in rows {
-            let found: CreatedIds = serde_json::from_str(&body.to_string()).unwrap();
+            let found: CreatedIds = serde_json::from_value(body.clone()).unwrap();
             let reply = CreatePaiInstanceReply::from(found);
             let ids: Vec<&str> = reply.instance_ids.iter().map(InstanceId::as_str).collect();
             assert_eq!(ids, expected, "{body}");
@@ -335,7 +335,7 @@ mod tests {
             (json!({"PaiInstanceSet": "none"}), None),
         ];
         for (body, expected) in rows {
-            let read = serde_json::from_str::<DescribePaiInstancesReply>(&body.to_string()).ok();
+            let read = serde_json::from_value::<DescribePaiInstancesReply>(body.clone()).ok();
             let found = read.map(|reply| (reply.total_count, reply.instances.len()));
             assert_eq!(found, expected, "{body}");
         }

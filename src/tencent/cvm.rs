@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn read(instance: &Value) -> Instance {
-        serde_json::from_str(&instance.to_string()).unwrap()
+        serde_json::from_value(instance.clone()).unwrap()
     }
 
     const OPTIONAL: [&str; 21] = [

@@ -208,7 +208,7 @@ impl Product {
             begun_at: self.wall(begun),
             cloud_time: pass.cloud_tells_time.then(|| self.wall(listing.age)),
             domains: Some(Arc::new(listed.iter().map(|id| (id.clone(), DOMAIN.to_owned())).collect())),
-            named: named.map(|one| serde_json::from_str(&one.to_string()).unwrap()).collect(),
+            named: named.map(|one| serde_json::from_value(one).unwrap()).collect(),
         }
     }
 

@@ -125,7 +125,7 @@ fn second(state: &str, ago: i64, with_domain: bool) -> Found {
     let instance = json!({
         "InstanceId": "ins-2", "InstanceName": "default-web-u", "InstanceState": state, "CreatedTime": at(-ago).to_string()
     });
-    found.named.push(serde_json::from_str(&instance.to_string()).unwrap());
+    found.named.push(serde_json::from_value(instance).unwrap());
     if with_domain {
         let domains = [("ins-1", "web.pai.tcloudbase.com"), ("ins-2", "web.pai.tcloudbase.com")];
         found.domains = Some(Arc::new(domains.map(|(id, domain)| (id.to_owned(), domain.to_owned())).into()));
