@@ -77,21 +77,21 @@ impl CreatePaiInstance {
     }
 }
 
-/// Public bandwidth; in requests and in replies.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+/// Public bandwidth.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct InternetAccessible {
     /// `TRAFFIC_POSTPAID_BY_HOUR` (the API's default) and others.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub internet_charge_type: Option<String>,
     /// Mbit/s; without one above 0 there is no public address.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub internet_max_bandwidth_out: Option<i64>,
     /// True by default when there is bandwidth; refused when there is none.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::value")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub public_ip_assigned: Option<bool>,
     /// With `BANDWIDTH_PACKAGE`.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth_package_id: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub struct DescribePaiInstances {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct DescribePaiInstancesReply {
     /// How many there are over all pages; none if the cloud did not say.
-    #[serde(rename = "TotalCount", default, deserialize_with = "lenient::value")]
+    #[serde(rename = "TotalCount", default, deserialize_with = "lenient::scalar")]
     pub total_count: Option<u64>,
     /// This page.
     #[serde(rename = "PaiInstanceSet", default, deserialize_with = "lenient::whole_list")]

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::autoscaling::InternetAccessible;
 use super::instance_state::InstanceState;
 use super::lenient;
 
@@ -103,7 +102,7 @@ pub struct TerminateInstances {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct DescribeInstancesReply {
     /// How many there are over all pages; none if the cloud did not say.
-    #[serde(rename = "TotalCount", default, deserialize_with = "lenient::value")]
+    #[serde(rename = "TotalCount", default, deserialize_with = "lenient::scalar")]
     pub total_count: Option<u64>,
     /// This page. The texts in it are the cloud's own; only the operation's error message is bounded and freed of
     /// secrets.
@@ -121,7 +120,7 @@ pub struct Instance {
     #[serde(default, deserialize_with = "lenient::text")]
     pub instance_name: Option<String>,
     /// What it is doing; `Other("")` when the reply does not say.
-    #[serde(default, deserialize_with = "lenient::value")]
+    #[serde(default, deserialize_with = "lenient::scalar")]
     pub instance_state: InstanceState,
     /// Machine type.
     #[serde(default, deserialize_with = "lenient::text")]
@@ -132,24 +131,12 @@ pub struct Instance {
     /// Billing.
     #[serde(default, deserialize_with = "lenient::text")]
     pub instance_charge_type: Option<String>,
-    /// Public bandwidth.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub internet_accessible: Option<InternetAccessible>,
     /// Public addresses.
     #[serde(default, deserialize_with = "lenient::list")]
     pub public_ip_addresses: Vec<String>,
     /// Private addresses.
     #[serde(default, deserialize_with = "lenient::list")]
     pub private_ip_addresses: Vec<String>,
-    /// Network.
-    #[serde(default, deserialize_with = "lenient::object")]
-    pub virtual_private_cloud: Option<VirtualPrivateCloud>,
-    /// Security groups.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub security_group_ids: Vec<String>,
-    /// Tags.
-    #[serde(default, deserialize_with = "lenient::list")]
-    pub tags: Vec<Tag>,
     /// Last operation, such as `TerminateInstances`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub latest_operation: Option<String>,
@@ -162,18 +149,6 @@ pub struct Instance {
     /// `NORMAL`, `EXPIRED` or `PROTECTIVELY_ISOLATED`.
     #[serde(default, deserialize_with = "lenient::text")]
     pub restrict_state: Option<String>,
-    /// `NOTISOLATED`, `ARREAR`, `EXPIRE` or `MANMADE`.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub isolated_source: Option<String>,
-    /// Whether a stopped machine is billed.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub stop_charging_mode: Option<String>,
-    /// Termination protection.
-    #[serde(default, deserialize_with = "lenient::value")]
-    pub disable_api_termination: Option<bool>,
-    /// Renewal of a prepaid machine.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub renew_flag: Option<String>,
     /// When it was made.
     #[serde(default, deserialize_with = "lenient::time")]
     pub created_time: Option<Timestamp>,
@@ -191,29 +166,6 @@ pub struct Placement {
     pub zone: Option<String>,
 }
 
-/// The network of a machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct VirtualPrivateCloud {
-    /// Network.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub vpc_id: Option<String>,
-    /// Subnet.
-    #[serde(default, deserialize_with = "lenient::text")]
-    pub subnet_id: Option<String>,
-}
-
-/// A tag of a machine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Tag {
-    /// Key.
-    pub key: String,
-    /// Value; may be empty.
-    #[serde(default, deserialize_with = "lenient::value")]
-    pub value: String,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -224,26 +176,18 @@ mod tests {
         serde_json::from_value(instance.clone()).unwrap()
     }
 
-    const OPTIONAL: [&str; 21] = [
+    const OPTIONAL: [&str; 13] = [
         "InstanceName",
         "InstanceState",
         "InstanceType",
         "Placement",
         "InstanceChargeType",
-        "InternetAccessible",
         "PublicIpAddresses",
         "PrivateIpAddresses",
-        "VirtualPrivateCloud",
-        "SecurityGroupIds",
-        "Tags",
         "LatestOperation",
         "LatestOperationState",
         "LatestOperationErrorMsg",
         "RestrictState",
-        "IsolatedSource",
-        "StopChargingMode",
-        "DisableApiTermination",
-        "RenewFlag",
         "CreatedTime",
         "ExpiredTime",
     ];
@@ -275,28 +219,19 @@ mod tests {
             "InstanceType": "S4.SMALL2",
             "Placement": {"Zone": "ap-guangzhou-2", "ProjectId": 0},
             "InstanceChargeType": "POSTPAID_BY_HOUR",
-            "InternetAccessible": {"InternetChargeType": null, "InternetMaxBandwidthOut": 10},
             "PublicIpAddresses": ["203.0.113.7"],
             "PrivateIpAddresses": ["10.0.0.7"],
-            "VirtualPrivateCloud": {"VpcId": "vpc-1", "SubnetId": "subnet-1", "AsVpcGateway": false},
-            "SecurityGroupIds": ["sg-1"],
-            "Tags": [{"Key": "a", "Value": "b"}, {"Key": "c", "Value": null}, {"Value": "no key"}],
+            "Tags": [{"Key": "a", "Value": {"deep": [[{}]]}}],
             "LatestOperation": "RunInstances",
             "LatestOperationState": "SUCCESS",
             "RestrictState": "NORMAL",
-            "DisableApiTermination": true,
             "CreatedTime": "2026-01-02T03:04:05Z",
             "ExpiredTime": "2026-02-02T03:04:05+00:00",
         }));
         assert_eq!(instance.instance_state, InstanceState::Running);
         assert_eq!(instance.placement.zone.as_deref(), Some("ap-guangzhou-2"));
-        let bandwidth = instance.internet_accessible.unwrap();
-        assert_eq!(bandwidth.internet_max_bandwidth_out, Some(10));
-        assert_eq!(bandwidth.internet_charge_type, None);
-        assert_eq!(instance.tags.len(), 2);
         assert_eq!(instance.created_time.unwrap().to_string(), "2026-01-02T03:04:05Z");
         assert_eq!(instance.expired_time.unwrap().to_string(), "2026-02-02T03:04:05Z");
-        assert_eq!(instance.disable_api_termination, Some(true));
     }
 
     #[test]

@@ -27,9 +27,7 @@ pub use autoscaling::{
 };
 pub use client::{Client, Observer, PrepareError, Reply, SignedCreate};
 pub use credentials::{Account, AccountKey, Credentials, Fingerprint, InvalidCredentials, SecretId};
-pub use cvm::{
-    DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement, Tag, VirtualPrivateCloud,
-};
+pub use cvm::{DescribeInstances, DescribeInstancesReply, Filter, Instance, InstanceId, Placement};
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use errors::{ApiError, CallError, Class, CreateVerdict, classify, create_verdict};
 pub use instance_state::InstanceState;
