@@ -47,7 +47,6 @@ pub async fn run(
     let mut driver = Driver {
         unlisted: (0..apis.len()).collect(),
         any_listed: false,
-        listing: HashSet::new(),
         passes: JoinSet::new(),
         most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
         context: Arc::clone(&context),
@@ -87,8 +86,6 @@ struct Driver {
     unlisted: HashSet<usize>,
     /// Whether one of them was listed.
     any_listed: bool,
-    /// Watches that are listing.
-    listing: HashSet<usize>,
     passes: JoinSet<Ended>,
     most_passes: usize,
     ready: CancellationToken,
@@ -105,7 +102,6 @@ impl Driver {
                 event = events.next() => match event {
                     Some((watch, Ok(event))) => self.take(watch, event),
                     Some((watch, Err(error))) => {
-                        self.listing.remove(&watch);
                         warn!(%error, "the PaiInstances cannot be watched now: trying again");
                         // A namespace that was deleted took our rights there with it: that must not hold up the others.
                         if is_refused(&error) {
@@ -127,17 +123,12 @@ impl Driver {
     /// Takes an event of a watch.
     fn take(&mut self, watch: usize, event: Event<Watched>) {
         match event {
-            Event::Init => {}
+            Event::Init => self.context.objects.begin_listing(watch),
             // What a listing shows is only looked at again; what comes after it is new to the cluster.
-            Event::InitApply(Watched(object)) => {
-                self.list(watch);
-                self.note(watch, &object, Lane::Routine);
-            }
+            Event::InitApply(Watched(object)) => self.note(watch, &object, Lane::Routine),
             Event::Apply(Watched(object)) => self.note(watch, &object, Lane::Urgent),
             Event::Delete(Watched(object)) => self.forget(&Key::of(&object)),
             Event::InitDone => {
-                self.list(watch);
-                self.listing.remove(&watch);
                 for key in self.context.objects.end_listing(watch) {
                     self.forget(&key);
                 }
@@ -153,12 +144,6 @@ impl Driver {
         if self.any_listed && self.unlisted.is_empty() && !self.ready.is_cancelled() {
             self.context.cloud_watch.listed();
             self.ready.cancel();
-        }
-    }
-
-    fn list(&mut self, watch: usize) {
-        if self.listing.insert(watch) {
-            self.context.objects.begin_listing(watch);
         }
     }
 

@@ -142,11 +142,16 @@ impl Parts {
     fn take(&mut self, bytes: &[u8]) -> Result<(usize, bool), IoError> {
         let mut left = bytes;
         loop {
-            // Most of an object is text, which is taken at once up to the next quote.
-            if self.place == Place::Text && self.in_items && self.depth > OF_AN_ITEM {
-                let plain = left.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(left.len());
-                let (text, after) = left.split_at(plain);
-                keep(&mut self.item, text)?;
+            // In an object all is taken at once up to the next byte that counts.
+            if self.in_items && self.depth > OF_AN_ITEM {
+                let counts = |byte: &u8| match self.place {
+                    Place::Text => matches!(byte, b'"' | b'\\'),
+                    Place::Outside => matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'),
+                    Place::Escaped => true,
+                };
+                let plain = left.iter().position(counts).unwrap_or(left.len());
+                let (taken, after) = left.split_at(plain);
+                keep(&mut self.item, taken)?;
                 left = after;
             }
             let Some((byte, after)) = left.split_first() else { return Ok((bytes.len(), false)) };

@@ -29,7 +29,7 @@ pub type Seen = Result<Event<Watched>, Error>;
 /// Whoever was listening does not any more.
 struct NobodyListens;
 
-/// Follows the objects and tells what it sees, until nobody listens. A listing begins with its first object; a failed one is begun again.
+/// Follows the objects and tells what it sees, until nobody listens. A failed listing is begun again.
 pub async fn follow(client: Client, api: Api<Watched>, label_selector: Option<String>, to: Sender<Seen>) {
     let follower = Follower { client, api, label_selector, to, back_off: DefaultBackoff::default() };
     let _ = follower.run().await;
@@ -73,6 +73,7 @@ impl Follower {
             Ok(listing) => listing,
             Err(error) => return Ok(Err(error)),
         };
+        self.to.send(Ok(Event::Init)).await.map_err(|_| NobodyListens)?;
         loop {
             match listing.next().await {
                 Ok(Some(object)) => self.to.send(Ok(Event::InitApply(object))).await.map_err(|_| NobodyListens)?,

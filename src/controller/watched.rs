@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::{PaiInstance, PaiInstanceSpec, PaiInstanceStatus};
 
-/// An object as a watch shows it. Who writes it reads it anew, and whole.
+/// An object as a watch shows it. Who writes it reads it anew, and whole. Boxed, as it goes through many hands and has thousands of bytes.
 #[derive(Clone, Debug)]
-pub struct Watched(pub PaiInstance);
+pub struct Watched(pub Box<PaiInstance>);
 
 /// The object with the part of its metadata that is used.
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Watched {
             annotations: metadata.annotations,
             ..ObjectMeta::default()
         };
-        Ok(Self(PaiInstance { metadata, spec, status }))
+        Ok(Self(Box::new(PaiInstance { metadata, spec, status })))
     }
 }
 
