@@ -7,6 +7,11 @@ use clap::Parser;
 use pai_operator::cli::{Cli, Command};
 use pai_operator::{api, run};
 
+/// musl's own gives memory back to the system after each reply of the cloud and asks for it anew: a third of a sweep. See
+/// `docs/dependencies.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => return run_operator(*options),
