@@ -28,6 +28,37 @@ impl ConditionType {
     }
 }
 
+/// What the condition `Synced` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synced {
+    /// The object and the cloud were compared: the one that is true.
+    Success,
+    /// The last look or act failed.
+    Error,
+    /// A person paused the object.
+    Paused,
+}
+
+impl Synced {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Success, Self::Error, Self::Paused];
+
+    /// The reason in the status.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Success => "ReconcileSuccess",
+            Self::Error => "ReconcileError",
+            Self::Paused => "Paused",
+        }
+    }
+}
+
+/// Reason of `Reconciling` while nothing is wrong.
+pub const PROGRESSING: &str = "Progressing";
+
+/// Reason of `Reconciling` while something that failed is tried again. Source: kstatus's users, such as Flux.
+pub const PROGRESSING_WITH_RETRY: &str = "ProgressingWithRetry";
+
 /// Longest message of a condition, in bytes. Source: Kubernetes API conventions (`metav1.Condition.message`).
 pub const MESSAGE_LIMIT: usize = 32_768;
 

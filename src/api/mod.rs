@@ -1,17 +1,19 @@
 //! The `PaiInstance` API: what a person writes, what the operator reports. Knows no network and no cloud client.
 //!
 //! A fact lives in one place: fields in [`spec`] and [`status`], condition types and reasons in [`conditions`],
-//! every CEL rule in [`rules`], and the finished CRD in [`crd`].
+//! those of Events in [`EventReason`], every CEL rule in [`rules`], and the finished CRD in [`crd`].
 
 pub mod conditions;
 pub mod crd;
+mod event_reasons;
 mod reasons;
 pub mod rules;
 pub mod spec;
 pub mod status;
 
-pub use conditions::ConditionType;
+pub use conditions::{ConditionType, Synced};
 pub use crd::crd;
+pub use event_reasons::EventReason;
 pub use reasons::Reason;
 pub use spec::{
     ChargeType, CredentialsRef, DeletionPolicy, InitScript, InstanceChargePrepaid, InternetAccessible, KeyRef,

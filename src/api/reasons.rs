@@ -78,7 +78,7 @@ reasons! {
     /// A create was sent and nobody knows yet whether it bought a machine.
     OutcomeUnknown false
         "Wait: the operator looks until it knows. Once the message says that it is held, a person decides with the command in the message."
-        "Perhaps one machine that nobody sees yet; never a second one.",
+        "Perhaps one machine that nobody sees yet; no other one is bought while this is unknown.",
     /// The credentials Secret, or a key in it, is missing or empty.
     CredentialsNotFound true
         "Create the Secret with the keys secretId and secretKey."

@@ -7,7 +7,6 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use tracing::{info, warn};
 
-use super::events::EventKind;
 use super::failure::Act;
 use super::memory::Recollection;
 use super::objects::Purchasing;
@@ -15,7 +14,7 @@ use super::observe::Observed;
 use super::record::{self, FIELD_MANAGER, WriteStatus};
 use super::step::{Farewell, Outcome, Step};
 use super::{Context, adopt, create, recheck, terminate};
-use crate::api::{AttemptState, DeletionPolicy, FINALIZER, PaiInstance};
+use crate::api::{AttemptState, DeletionPolicy, EventReason, FINALIZER, PaiInstance};
 
 /// Carries out the step.
 ///
@@ -103,19 +102,19 @@ async fn close_attempt(
     }
     let told = match &state {
         AttemptState::Held => {
-            Some((EventKind::Warning, "AttemptHeld", "A person must decide; the condition Ready holds the commands."))
+            Some((EventReason::AttemptHeld, "A person must decide; the condition Ready holds the commands."))
         }
         AttemptState::Lapsed => {
-            Some((EventKind::Normal, "AttemptLapsed", "It counts as having bought nothing; the create is tried again."))
+            Some((EventReason::AttemptLapsed, "It counts as having bought nothing; the create is tried again."))
         }
         AttemptState::Abandoned => {
-            Some((EventKind::Normal, "AttemptAbandoned", "Nothing is bought until a person asks for it."))
+            Some((EventReason::AttemptAbandoned, "Nothing is bought until a person asks for it."))
         }
         _ => None,
     };
     record::write(context, api, &seen.object, status).await?;
-    if let Some((kind, reason, what)) = told {
-        context.events.publish(&seen.object, kind, reason, &format!("The create is settled: {why}. {what}")).await;
+    if let Some((reason, what)) = told {
+        context.events.tell(&seen.object, reason, &format!("The create is settled: {why}. {what}")).await;
     }
     Ok(Outcome::Again(Duration::ZERO))
 }
@@ -138,11 +137,10 @@ async fn start_over(context: &Context, api: &Api<PaiInstance>, seen: &Observed) 
 /// Tells what became of the machine when its object is let go: the last word a person gets.
 async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
     let ids = seen.status.instance_ids.join(", ");
-    let (kind, reason, note) = match farewell {
+    let (reason, note) = match farewell {
         Farewell::NoInstance => match seen.status.create_attempt.as_ref() {
             Some(attempt) if matches!(attempt.state, AttemptState::Lapsed | AttemptState::Abandoned) => (
-                EventKind::Warning,
-                "Released",
+                EventReason::Released,
                 format!(
                     "Nobody ever learned whether the create of {} bought a machine: if one named {} shows in {}, it is billed and yours to terminate.",
                     attempt.signed_at, attempt.instance_name, attempt.region
@@ -150,12 +148,9 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
             ),
             _ => return,
         },
-        Farewell::Terminated => {
-            (EventKind::Normal, "Terminated", format!("{ids}: terminated; nothing is billed any more."))
-        }
+        Farewell::Terminated => (EventReason::Terminated, format!("{ids}: terminated; nothing is billed any more.")),
         Farewell::Recycled => (
-            EventKind::Normal,
-            "Recycled",
+            EventReason::Recycled,
             format!(
                 "{ids}: returned, and in the cloud's recycle bin (SHUTDOWN). Renew it in the console to get it back, or destroy it there."
             ),
@@ -166,11 +161,10 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
             } else {
                 "it was adopted, not created, by this object"
             };
-            (EventKind::Warning, "Retained", format!("{ids}: left running and still billed, because {why}."))
+            (EventReason::Retained, format!("{ids}: left running and still billed, because {why}."))
         }
         Farewell::CrdDeleted => (
-            EventKind::Warning,
-            "Retained",
+            EventReason::Retained,
             format!(
                 "{ids}: left running and still billed, because the CustomResourceDefinition itself is being deleted."
             ),
@@ -182,5 +176,5 @@ async fn say_farewell(context: &Context, seen: &Observed, farewell: &Farewell) {
             " {ids}, which a lapsed create bought as well, is left running and billed: terminate it in the console."
         ),
     };
-    context.events.publish(&seen.object, kind, reason, &(note + &second)).await;
+    context.events.tell(&seen.object, reason, &(note + &second)).await;
 }

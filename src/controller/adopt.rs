@@ -7,7 +7,6 @@ use kube::Api;
 use tracing::info;
 
 use super::Context;
-use super::events::EventKind;
 use super::failure::Act;
 use super::following::FRESH;
 use super::name::instance_name;
@@ -16,7 +15,7 @@ use super::problem::Problem;
 use super::proof::{Match, judge};
 use super::record;
 use super::step::{Outcome, Report};
-use crate::api::{AdoptedBy, AttemptState, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
+use crate::api::{AdoptedBy, AttemptState, EventReason, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
 
 /// Records the machine. One that another object holds is left alone: else an editor could take, and end, any machine of a shared
 /// account.
@@ -39,21 +38,24 @@ pub async fn adopt(context: &Arc<Context>, api: &Api<PaiInstance>, seen: &Observ
     record::write(context, api, &seen.object, status).await?;
     info!(uid = seen.uid(), id, ?adopted_by, "found the machine of this object");
     let (reason, note) = match &adopted_by {
-        None => ("Found", format!("{id} was bought for this object, which had not learned of it: it is recorded now.")),
+        None => (
+            EventReason::Found,
+            format!("{id} was bought for this object, which had not learned of it: it is recorded now."),
+        ),
         Some(AdoptedBy::Domain) => (
-            "Adopted",
+            EventReason::Adopted,
             format!(
                 "{id} was adopted, as a person said. It stays when this object is deleted, unless spec.deletionPolicy is Delete."
             ),
         ),
         Some(_) => (
-            "Adopted",
+            EventReason::Adopted,
             format!(
                 "{id} was adopted by its name alone, as a person said. It always stays when this object is deleted."
             ),
         ),
     };
-    context.events.publish(&seen.object, EventKind::Normal, reason, &note).await;
+    context.events.tell(&seen.object, reason, &note).await;
     context.memory.update(seen.uid(), |known| {
         known.empty_rounds = None;
         known.hold = None;

@@ -11,9 +11,9 @@ use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
 use super::resolve::{self, Verb};
-use super::step::{Readiness, Report, SLOW, Standing, Step, Synced};
+use super::step::{Readiness, Report, SLOW, Standing, Step};
 use super::{deletion, following, settling};
-use crate::api::{AttemptState, CreateAttempt, Reason};
+use crate::api::{AttemptState, CreateAttempt, Reason, Synced};
 
 /// The one step that follows from what was observed.
 pub fn decide(seen: &Observed, now: Timestamp) -> Step {

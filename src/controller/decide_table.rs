@@ -23,10 +23,10 @@ use super::observe::Observed;
 use super::problem::Problem;
 use super::references::CreateInputs;
 use super::settling::EmptyRounds;
-use super::step::{Farewell, Readiness, Report, Standing, Step, Synced};
+use super::step::{Farewell, Readiness, Report, Standing, Step};
 use crate::api::{
     AdoptedBy, AttemptState, CreateAttempt, DeletionPolicy, FINALIZER, InstanceStatus, NameOrigin, PAUSED_ANNOTATION,
-    PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason,
+    PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason, Synced,
 };
 use crate::tencent::{Account, Credentials, Region};
 

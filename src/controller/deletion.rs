@@ -13,8 +13,8 @@ use super::observe::Observed;
 use super::problem::{Problem, Retry};
 use super::proof::{Match, judge};
 use super::remedy;
-use super::step::{Farewell, Report, Standing, Step, Synced};
-use crate::api::{AdoptedBy, DeletionPolicy, NameOrigin, Reason};
+use super::step::{Farewell, Report, Standing, Step};
+use crate::api::{AdoptedBy, DeletionPolicy, NameOrigin, Reason, Synced};
 use crate::tencent::{Instance, InstanceState};
 
 /// How long an accepted termination may go without effect before it is asked for again (hourly and spot machines only).

@@ -9,8 +9,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Resource};
 use tracing::warn;
 
-use crate::api::PaiInstance;
 use crate::api::conditions::cut_to_bytes;
+use crate::api::{EventReason, PaiInstance};
 use crate::clock::Clock;
 
 /// Longest note in bytes. Source: Kubernetes (`events.k8s.io/v1`, validation of `note`).
@@ -46,6 +46,12 @@ impl EventPublisher {
     /// A publisher that names `instance` (the pod) as the reporter.
     pub fn new(api: Client, clock: Clock, instance: String) -> Self {
         Self { api, clock, instance }
+    }
+
+    /// Tells what was done; a failure is logged and forgotten.
+    pub async fn tell(&self, object: &PaiInstance, reason: EventReason, note: &str) {
+        let kind = if reason.warns() { EventKind::Warning } else { EventKind::Normal };
+        self.publish(object, kind, reason.as_str(), note).await;
     }
 
     /// Writes one Event; a failure is logged and forgotten.

@@ -8,9 +8,9 @@ use super::observe::Observed;
 use super::problem::Problem;
 use super::recheck::{self, Binding};
 use super::resolve::{self, Verb};
-use super::step::{Readiness, Report, SHORT, SLOW, Standing, Step, Synced};
+use super::step::{Readiness, Report, SHORT, SLOW, Standing, Step};
 use super::{deletion, remedy};
-use crate::api::Reason;
+use crate::api::{Reason, Synced};
 use crate::tencent::{Instance, InstanceState};
 
 /// How often the cloud watch looks at a machine that is changing. Source: our choice; PAI takes minutes, so seconds are soon enough.

@@ -8,7 +8,6 @@ use tracing::debug;
 
 use super::act::act;
 use super::decide::decide;
-use super::events::EventKind;
 use super::failure::Pass;
 use super::lookup::{Found, Looked, Question};
 use super::memory::Recollection;
@@ -22,7 +21,7 @@ use super::resolve::{self, Verb};
 use super::settling::EmptyRounds;
 use super::step::{Outcome, Report, SHORT, Standing, Step};
 use super::{Context, following};
-use crate::api::{AttemptState, PaiInstance, PaiInstanceStatus, RESOLVE_CREATE_ANNOTATION, Reason};
+use crate::api::{AttemptState, EventReason, PaiInstance, PaiInstanceStatus, RESOLVE_CREATE_ANNOTATION, Reason};
 use crate::tencent::{Action, InstanceState};
 
 /// How soon to try again for a domain that another pass is buying for. Source: our choice.
@@ -208,7 +207,7 @@ async fn note_answer(
             "The annotation {RESOLVE_CREATE_ANNOTATION}={answer} is ignored, now and later: it names no attempt that waits for a person and no \
              machine that was found. When a person is asked, the message of the condition Ready holds the command; take this one away first."
         );
-        context.events.publish(&seen.object, EventKind::Warning, "AnswerIgnored", &note).await;
+        context.events.tell(&seen.object, EventReason::AnswerIgnored, &note).await;
     }
     context.memory.update(seen.uid(), |known| {
         known.last_answer = Some(answer);

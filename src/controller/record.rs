@@ -9,10 +9,10 @@ use kube::api::PostParams;
 use super::Context;
 use super::events::EventKind;
 use super::observe::Observed;
-use super::step::{Readiness, Report, Standing, Synced};
+use super::step::{Readiness, Report, Standing};
 use super::{recheck, remedy};
-use crate::api::conditions::{self, cut_to_bytes};
-use crate::api::{AttemptState, ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason};
+use crate::api::conditions::{self, PROGRESSING, PROGRESSING_WITH_RETRY, cut_to_bytes};
+use crate::api::{AttemptState, ConditionType, InstanceStatus, PaiInstance, PaiInstanceStatus, Reason, Synced};
 use crate::tencent::{Instance, InstanceState};
 
 /// Name under which the API server books our fields.
@@ -194,21 +194,15 @@ pub fn apply(report: &Report, status: &mut PaiInstanceStatus, object: &PaiInstan
         Readiness::NotReady => set(ConditionType::Ready, false, reason, message),
         Readiness::AsBefore => {}
     }
-    match report.synced {
-        Synced::Success => {
-            set(ConditionType::Synced, true, "ReconcileSuccess", "The object and the cloud were compared.");
-        }
-        Synced::Error => set(ConditionType::Synced, false, "ReconcileError", message),
-        Synced::Paused => set(
-            ConditionType::Synced,
-            false,
-            "Paused",
-            "Nothing is written to the cloud until the annotation pai.tencentcloud.io/paused is removed.",
-        ),
-    }
+    let compared = match report.synced {
+        Synced::Success => "The object and the cloud were compared.",
+        Synced::Error => message,
+        Synced::Paused => "Nothing is written to the cloud until the annotation pai.tencentcloud.io/paused is removed.",
+    };
+    set(ConditionType::Synced, report.synced == Synced::Success, report.synced.reason(), compared);
     match report.standing {
-        Standing::Progressing => set(ConditionType::Reconciling, true, "Progressing", message),
-        Standing::Retrying => set(ConditionType::Reconciling, true, "ProgressingWithRetry", message),
+        Standing::Progressing => set(ConditionType::Reconciling, true, PROGRESSING, message),
+        Standing::Retrying => set(ConditionType::Reconciling, true, PROGRESSING_WITH_RETRY, message),
         Standing::NeedsPerson => match &report.besides {
             Some(other) => set(ConditionType::Stalled, true, other.reason.as_str(), &other.message),
             None => set(ConditionType::Stalled, true, reason, message),

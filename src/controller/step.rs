@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::problem::Problem;
-use crate::api::{AttemptState, Reason};
+use crate::api::{AttemptState, Reason, Synced};
 
 /// How often an object at rest is looked at where no other time is due. Source: our choice.
 pub const SLOW: Duration = Duration::from_mins(5);
@@ -121,17 +121,6 @@ pub enum Standing {
     Retrying,
     /// `Stalled=True`.
     NeedsPerson,
-}
-
-/// The condition `Synced`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Synced {
-    /// `ReconcileSuccess`.
-    Success,
-    /// `ReconcileError`.
-    Error,
-    /// `Paused`.
-    Paused,
 }
 
 impl Report {
