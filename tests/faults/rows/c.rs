@@ -60,6 +60,8 @@ fn c02_the_request_lost() {
                     play.expect("stalled", is_stalled(&get(&world)), true);
                     play.expect("told", play.told("AttemptHeld").len(), 1);
                     play.rest_with(|world| answer_what_is_held(world, None)).await;
+                } else {
+                    play.told_once("AttemptLapsed").await;
                 }
                 play.expect("bought", play.bought(), 1);
                 play.expect("ready", Ready::of(&get(&world)).status, true);
@@ -67,6 +69,24 @@ fn c02_the_request_lost() {
             });
         }
     }
+    given_up_and_deleted();
+}
+
+/// The last word on a create of which nobody learned anything names the machine that might exist.
+fn given_up_and_deleted() {
+    run(1, |world| async move {
+        let play = Play::new(&world, "given up, and the object deleted");
+        spoil(&world, CREATE, Effect::Drop { commit: false });
+        play.create(&prepaid()).await;
+        let name = get(&world)["status"]["createAttempt"]["instanceName"].as_str().unwrap_or_default().to_owned();
+        play.expect("answered", world.obey(&get(&world), "abandon", None), true);
+        play.told_once("AttemptAbandoned").await;
+        world.delete("web");
+        play.until("the object is gone", |world| world.objects().is_empty()).await;
+        play.expect("named", play.told_once("Released").await.contains(&name), true);
+        play.expect("bought", play.bought(), 0);
+        play.hold(Spare::default()).await;
+    });
 }
 
 #[test]

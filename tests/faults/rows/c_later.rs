@@ -7,7 +7,7 @@ use tencentcloud_simulator::Effect;
 
 use super::{CREATE, DESCRIBE, LIST, LONGEST, Play, Spare, TERMINATE, code, get, prepaid};
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{Ready, attempt_state, ids, is_stalled};
+use crate::person::{Ready, attempt_state, condition, ids, is_stalled};
 use crate::process::{Options, Process, keep_running};
 use crate::run::{plain, run, run_in};
 use crate::scenario::{spoil, spoil_after};
@@ -206,6 +206,8 @@ fn c14_sold_out_for_a_while() {
             world.apply("web", &plain());
             play.until_reason(reason).await;
             play.expect("in the cloud's word", play.message().contains(word), true);
+            let retried = condition(&get(&world), "Reconciling").map(|found| found["reason"].clone());
+            play.expect("is tried again", retried, Some(json!("ProgressingWithRetry")));
             play.told_once(reason).await;
             play.rest().await;
             play.expect("calls", (play.called(CREATE), play.bought()), (4, 1));

@@ -200,6 +200,7 @@ fn restored() {
         play.expect("told", play.told_once("DomainTaken").await.contains(&machine), true);
         play.expect("answered", world.obey(&get(&world), "adopt", Some(&machine)), true);
         play.until_reason("Available").await;
+        play.expect("adopted", play.told_once("Adopted").await.contains(&machine), true);
         play.expect("ids", ids(&get(&world)), vec![machine.clone()]);
         play.expect("calls", play.called(CREATE), 1);
         play.hold(Spare::default()).await;
