@@ -1,10 +1,11 @@
-//! `docs/benchmarks.md` and its figures, from the report and the template beside this file. A page is for the full sizes
-//! only: smaller runs leave the committed one alone.
+//! `docs/benchmarks.md` and its figures, from the report and the template beside this file. The page is for all scenarios of one program
+//! at full size: smaller runs, and those of some scenarios only, leave the committed one alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::report::Report;
+use crate::scenarios::Scenario;
 use crate::settings::Settings;
 use crate::{Error, bars, figures, while_doing};
 
@@ -17,26 +18,44 @@ const PROGRAM: &str = include_str!("program.md");
 /// How long a full run takes, in minutes. Measured on 2 cores.
 const MINUTES: &str = "45";
 
-/// Whether everything in the report is of the sizes that the bars are about, so that it belongs on the page.
-pub fn is_full_size(report: &Report) -> bool {
+/// Sizes in the report, each with the one that the bars are about; of a list its length counts.
+fn sizes() -> [(&'static str, f64); 14] {
     let full = Settings::default();
-    let sizes = [
-        ("create.objects", full.creates),
-        ("recover.objects", full.creates),
-        ("settled.objects", full.resident),
-        ("start.resident", full.resident),
-        ("react.resident", full.resident),
-        ("react_busy.resident", full.resident),
-        ("react_busy.others", full.others),
-    ];
     #[allow(clippy::cast_precision_loss)] // sizes are far below 2^52
-    let fits = |(path, size): (&str, usize)| report.number(path).is_none_or(|number| number >= size as f64);
-    sizes.into_iter().all(fits)
+    let [creates, resident, others, samples, runs] =
+        [full.creates, full.resident, full.others, full.samples, full.runs].map(|size| size as f64);
+    [
+        ("create.objects", creates),
+        ("recover.objects", creates),
+        ("handover.clean_runs", runs),
+        ("handover.killed_runs", runs),
+        ("settled.objects", resident),
+        ("settled.window_seconds", full.window.as_secs_f64()),
+        ("start.resident", resident),
+        ("start.runs", runs),
+        ("react.resident", resident),
+        ("react.new.samples", samples),
+        ("react.deletion.samples", samples),
+        ("react_busy.resident", resident),
+        ("react_busy.others", others),
+        ("react_busy.new.samples", samples),
+    ]
 }
 
-/// Writes the page and the figures below `docs`, or below `target/bench` where the sizes are smaller. Returns the page.
+/// Whether the report belongs on the page: all scenarios of one and the same program, at the sizes that the bars are about.
+pub fn is_whole(report: &Report) -> bool {
+    let program = report.figure("versions.operator");
+    let is_of_it = |scenario: Scenario| {
+        let commit = report.figure(&format!("{}.commit", scenario.name()));
+        commit.is_some() && commit == program
+    };
+    let fits = |(path, size): (&str, f64)| report.size(path).is_some_and(|found| found >= size);
+    Scenario::ALL.into_iter().all(is_of_it) && sizes().into_iter().all(fits)
+}
+
+/// Writes the page and the figures below `docs`, or below `target/bench` where the report is of less. Returns the page.
 pub fn write(report: &Report, docs: &Path, other: &Path, date: &str) -> Result<PathBuf, Error> {
-    let folder = if is_full_size(report) { docs } else { other };
+    let folder = if is_whole(report) { docs } else { other };
     let pictures = folder.join("benchmarks");
     fs::create_dir_all(&pictures).map_err(while_doing(&pictures.display().to_string()))?;
     for figure in figures::all(report) {
@@ -97,15 +116,43 @@ pub fn text(report: &Report, date: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    /// A report that belongs on the page.
+    fn whole() -> Value {
+        let mut figures = json!({"versions": {"operator": "abc"}});
+        for scenario in Scenario::ALL {
+            figures[scenario.name()] = json!({"commit": "abc"});
+        }
+        for (path, size) in sizes() {
+            let parts: Vec<&str> = path.split('.').collect();
+            let place = parts.iter().fold(&mut figures, |value, part| &mut value[*part]);
+            let is_list = path.ends_with("runs");
+            *place = if is_list { json!(vec![1.0; 3]) } else { json!(size) };
+        }
+        figures
+    }
 
     #[test]
-    fn smaller_sizes_do_not_belong_on_the_page() {
-        let full = |figures| is_full_size(&Report::of(&figures, &json!({})));
-        assert!(full(json!({})));
-        assert!(full(json!({"create": {"objects": 1000}, "settled": {"objects": 10_000}})));
-        assert!(!full(json!({"create": {"objects": 999}})));
-        assert!(!full(json!({"create": {"objects": 1000}, "react": {"resident": 50}})));
+    fn all_of_one_program_at_full_size_belongs_on_the_page() {
+        assert!(is_whole(&Report::of(&whole(), &json!({}))));
+    }
+
+    #[test]
+    fn whatever_is_smaller_missing_or_of_another_program_does_not() {
+        let spoiled = |spoil: &dyn Fn(&mut Value)| {
+            let mut figures = whole();
+            spoil(&mut figures);
+            Report::of(&figures, &json!({}))
+        };
+        assert!(!is_whole(&spoiled(&|all| all["create"]["objects"] = json!(999))));
+        assert!(!is_whole(&spoiled(&|all| all["settled"]["window_seconds"] = json!(20.0))));
+        assert!(!is_whole(&spoiled(&|all| all["start"]["runs"] = json!([3.1]))));
+        assert!(!is_whole(&spoiled(&|all| all["react"] = json!({"commit": "abc"}))));
+        for scenario in Scenario::ALL {
+            assert!(!is_whole(&spoiled(&|all| all[scenario.name()] = json!(null))));
+            assert!(!is_whole(&spoiled(&|all| all[scenario.name()]["commit"] = json!("older"))));
+        }
     }
 
     #[test]

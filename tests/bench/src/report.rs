@@ -71,6 +71,14 @@ impl Report {
         self.figure(path)?.as_f64()
     }
 
+    /// A figure as a number, or of a list how long it is.
+    pub fn size(&self, path: &str) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss)] // lists are far shorter than 2^52
+        let length = |list: &Vec<Value>| list.len() as f64;
+        let figure = self.figure(path)?;
+        figure.as_f64().or_else(|| figure.as_array().map(length))
+    }
+
     /// The series of a scenario.
     pub fn series(&self, scenario: &str) -> &[Value] {
         self.series.get(scenario).and_then(Value::as_array).map_or(&[], Vec::as_slice)
