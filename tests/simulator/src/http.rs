@@ -54,7 +54,9 @@ impl HttpResponse {
     /// The envelope of a success: the fields beside `RequestId`.
     pub(crate) fn success(mut fields: Map<String, Value>, request_id: &str, now: Timestamp) -> Self {
         fields.insert("RequestId".to_owned(), request_id.into());
-        Self::json(200, &json!({ "Response": fields }), now)
+        // Moved: what `json!` is given it copies, and a page of machines is large.
+        let envelope = Map::from_iter([("Response".to_owned(), Value::Object(fields))]);
+        Self::json(200, &Value::Object(envelope), now)
     }
 
     /// The envelope of a failure, HTTP status 200 (API page "common").

@@ -179,7 +179,9 @@ impl Instance {
                 "DefaultLoginUser": "ubuntu",
                 "DefaultLoginPort": 22,
             });
-            shown.extend(more.as_object().cloned().unwrap_or_default());
+            if let Value::Object(more) = more {
+                shown.extend(more);
+            }
             shown.extend(self.set.clone());
         }
         shown
