@@ -24,7 +24,7 @@ CHECKERS = $$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | 
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run tests/teeth/run
 
-.PHONY: help demo up down test test-oldest faults chaos teeth bench operator-static lint gen image programs tools harness \
+.PHONY: help demo up down test test-oldest test-image faults chaos teeth bench operator-static lint gen image programs tools harness \
         checkers lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make up     the local stack in the background; make down ends it'
 	@echo 'make test   every test'
 	@echo 'make test-oldest  chart, CRD, upgrade and rollback on Kubernetes 1.33'
+	@echo 'make test-image  the image and the main job with the static program that is shipped'
 	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make teeth  takes each guard away in turn: its test must fail'
@@ -104,6 +105,11 @@ image: operator-static harness
 	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 	@echo '$(TARGET)/image:pai-operator'
 
+# What is shipped: the image's checks and the main job with the static program, which `make test` does not build.
+test-image: tools image
+	PAI_IMAGE_PROGRAM=$(abspath $(STATIC)) cargo test --locked --test image
+	PAI_OPERATOR_BIN=$(abspath $(STATIC)) $(HARNESS) demo
+
 # The CRD comes from the Rust types; each file is replaced only when its program succeeded.
 gen: programs
 	@mkdir -p crds $(CHART)/files/crds target
@@ -112,11 +118,14 @@ gen: programs
 	cp target/crd.yaml $(CHART)/files/crds/$(CRD)
 	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system > target/operator.yaml
 	cp target/operator.yaml deploy/operator.yaml
-	for overlay in namespaced restricted; do \
+	for overlay in ha namespaced restricted; do \
 	  "$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system \
 	    --values $(CHART)/ci/$$overlay-values.yaml > target/operator.yaml; \
 	  cp target/operator.yaml deploy/overlays/$$overlay/operator.yaml; \
 	done
+	"$$($(HARNESS) tool helm)" template pai-operator $(CHART) --namespace pai-system \
+	  --values $(CHART)/ci/full-values.yaml > target/operator.yaml
+	cp target/operator.yaml tests/chart/golden/full.yaml
 	PAI_WRITE_REFERENCE=1 cargo test --quiet --locked --test reference -- the_page
 
 lint: lint-rust lint-chart lint-alerts lint-files lint-scripts lint-deny

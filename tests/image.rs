@@ -9,13 +9,14 @@ use std::process::Command;
 use pai_harness::image::Image;
 use serde_json::Value;
 
+/// The shipped program if `make test-image` names it, else the one that cargo built for the tests.
+fn program() -> PathBuf {
+    std::env::var_os("PAI_IMAGE_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_pai-operator").into(), PathBuf::from)
+}
+
 fn layout(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("pai-image-{}-{name}", std::process::id()));
-    let image = Image {
-        program: env!("CARGO_BIN_EXE_pai-operator").into(),
-        architecture: "amd64".to_owned(),
-        revision: "0123abc".to_owned(),
-    };
+    let image = Image { program: program(), architecture: "amd64".to_owned(), revision: "0123abc".to_owned() };
     image.write(&folder).unwrap();
     folder
 }

@@ -18,7 +18,7 @@ pub fn chart() -> PathBuf {
 }
 
 /// The kustomize overlays, named for the values file that each is made with.
-pub const OVERLAYS: [&str; 2] = ["namespaced", "restricted"];
+pub const OVERLAYS: [&str; 3] = ["ha", "namespaced", "restricted"];
 
 /// The values files of the chart's `ci` folder.
 pub fn ci_files() -> Vec<PathBuf> {
@@ -89,10 +89,11 @@ fn generated_files_are_up_to_date() {
     let committed = fs::read_to_string(root().join("deploy/operator.yaml")).unwrap();
     let now = template(&[]).unwrap();
     assert!(committed == now, "deploy/operator.yaml differs from the chart: run `make gen`");
-    for overlay in OVERLAYS {
-        let values = chart().join(format!("ci/{overlay}-values.yaml"));
-        let committed = fs::read_to_string(root().join("deploy/overlays").join(overlay).join("operator.yaml")).unwrap();
+    let overlays = OVERLAYS.map(|overlay| (overlay, format!("deploy/overlays/{overlay}/operator.yaml")));
+    for (name, file) in overlays.into_iter().chain([("full", "tests/chart/golden/full.yaml".to_owned())]) {
+        let values = chart().join(format!("ci/{name}-values.yaml"));
+        let committed = fs::read_to_string(root().join(&file)).unwrap_or_default();
         let now = template(&["--values", values.to_str().unwrap()]).unwrap();
-        assert!(committed == now, "deploy/overlays/{overlay} differs from the chart: run `make gen`");
+        assert!(committed == now, "{file} differs from the chart: run `make gen`");
     }
 }

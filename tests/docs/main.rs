@@ -17,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pai_operator::api::{PaiInstance, Reason};
+use pai_operator::tencent::Action;
 use serde_json::Value;
 
 /// The headings of every runbook page, in this order.
@@ -93,8 +94,18 @@ fn each_runbook_has_the_same_form() {
         let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
         assert_eq!(headings, HEADINGS, "{page}");
         assert!(text.contains("kubectl "), "{page} holds no command");
-        assert!(text.lines().any(|line| line.starts_with("Tried by hand: ")), "{page} does not say what was tried");
+        assert!(text.lines().any(|line| line.starts_with("Tried by ")), "{page} does not say what was tried");
     }
+}
+
+#[test]
+fn the_policy_for_the_key_allows_what_is_called_and_nothing_else() {
+    let text = read(&root().join("docs/credentials.md"));
+    let (.., block) = parts(&text).find(|(_, language, _)| *language == "json").unwrap();
+    let policy: Value = serde_json::from_str(block).unwrap();
+    let allowed: Vec<&str> =
+        policy["statement"][0]["action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(allowed, Action::CALLED.map(|action| format!("{}:{action}", action.service())));
 }
 
 /// The relative links of a text's prose; a pattern in code may look like one.

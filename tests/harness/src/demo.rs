@@ -72,7 +72,7 @@ fn create(stack: &Stack) -> Result<(), Error> {
 fn show(stack: &Stack) -> Result<(), Error> {
     shown(stack, &["get", "pai", "-o", "wide"])?;
     let conditions = "jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: \
-                      {.message}{'\\n'}{end}";
+                      {.message}{\"\\n\"}{end}";
     shown(stack, &["get", "pai", OBJECT, "-o", conditions])?;
     shown(stack, &["events", "--for", &format!("paiinstance/{OBJECT}")])
 }
@@ -93,10 +93,15 @@ fn delete(stack: &Stack) -> Result<(), Error> {
 
 /// Runs kubectl and prints the command and what it said.
 fn shown(stack: &Stack, args: &[&str]) -> Result<(), Error> {
-    println!("\n$ kubectl {}", args.join(" "));
+    println!("\n$ kubectl {}", args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "));
     let output = stack.kubectl(args);
     print!("{}{}", output.stdout, output.stderr);
     output.ok().map(drop)
+}
+
+/// An argument as a shell wants it.
+fn quoted(arg: &str) -> String {
+    if arg.contains([' ', '{', '"']) { format!("'{arg}'") } else { arg.to_owned() }
 }
 
 /// As a person would type it at the root of the repository.
