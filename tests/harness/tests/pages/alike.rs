@@ -1,0 +1,125 @@
+//! Whether what was printed is what a page shows, but for what differs from one run to the next: ids, times, ages, addresses. An id stands
+//! for the same one all over a page. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// Ids of machines and attempts, and of requests.
+static IDS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"ins-[a-z0-9]{8}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}").unwrap());
+
+/// Times, addresses of machines, and ages.
+static CHANGING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|198\.18\.\d+\.\d+|10\.0\.\d+\.\d+|(?:^|\s)\d+[smhd](?:\d+[smh])?(?:\s|$)",
+    )
+    .unwrap()
+});
+
+/// What ids of the page stand for in this run.
+#[derive(Clone, Debug, Default)]
+pub struct Ids(BTreeMap<String, String>);
+
+impl Ids {
+    /// A text of the page with this run's ids.
+    pub fn put_into(&self, text: &str) -> String {
+        let known = |found: &Captures| self.0.get(&found[0]).cloned().unwrap_or_else(|| found[0].to_owned());
+        IDS.replace_all(text, known).into_owned()
+    }
+
+    /// Takes the ids of a line that is alike.
+    fn learn(&mut self, shown: &str, printed: &str) -> bool {
+        let both = || IDS.find_iter(shown).zip(IDS.find_iter(printed));
+        let fits = both().all(|(a, b)| self.0.get(a.as_str()).is_none_or(|known| known == b.as_str()));
+        if fits {
+            self.0.extend(both().map(|(a, b)| (a.as_str().to_owned(), b.as_str().to_owned())));
+        }
+        fits
+    }
+
+    /// Whether a line is alike; if so its ids are learned.
+    fn line(&mut self, shown: &str, printed: &str) -> bool {
+        let (a, b) = (masked(shown), masked(printed));
+        let alike = match a.strip_suffix("...") {
+            Some(beginning) => b.starts_with(beginning.trim_end()),
+            None => a == b,
+        };
+        alike && self.learn(shown, printed)
+    }
+
+    /// Learns from what was printed if it is what the page shows, where `...` on a line of its own stands for any lines; else says what is
+    /// missing. In a table of Events the order does not count, since some happen in one second, nor does what else was told.
+    pub fn learn_all(&mut self, shown: &[String], printed: &str, events: bool) -> Result<(), String> {
+        let mut learned = self.clone();
+        let printed: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
+        let mut next = 0;
+        let mut skips = events;
+        for line in shown {
+            if line.trim() == "..." {
+                skips = true;
+                continue;
+            }
+            let from = if events { 0 } else { next };
+            let mut rest = (from..printed.len()).take(if skips { usize::MAX } else { 1 });
+            let found = rest.find(|at| learned.line(line, printed[*at]));
+            next = found.ok_or_else(|| format!("not printed: {line}"))? + 1;
+            skips = events;
+        }
+        if !skips && next < printed.len() {
+            return Err(format!("not on the page: {}", printed[next]));
+        }
+        *self = learned;
+        Ok(())
+    }
+}
+
+/// A line with placeholders and single blanks.
+fn masked(line: &str) -> String {
+    let line = IDS.replace_all(line, "ID");
+    // Twice: two ages may share the blank between them.
+    let line = CHANGING.replace_all(&line, " _ ");
+    let line = CHANGING.replace_all(&line, " _ ");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(shown: &[&str], printed: &str, events: bool) -> Result<Ids, String> {
+        let mut ids = Ids::default();
+        let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+        ids.learn_all(&shown, printed, events).map(|()| ids)
+    }
+
+    #[test]
+    fn what_changes_from_run_to_run_does_not_count() {
+        let ids = learned(
+            &["NAME  AGE", "a     ins-aaaaaaaa   4m2s", "at 2026-11-24T19:56:53Z: ins-aaaaaaaa runs at 198.18.0.4."],
+            "NAME   AGE\na   ins-bbbbbbbb   3s\n\nat 2027-01-01T00:00:00Z: ins-bbbbbbbb runs at 198.18.0.77.\n",
+            false,
+        );
+        assert_eq!(ids.unwrap().put_into("adopt:ins-aaaaaaaa ins-cccccccc"), "adopt:ins-bbbbbbbb ins-cccccccc");
+    }
+
+    #[test]
+    fn all_else_counts() {
+        assert!(learned(&["a True"], "a False", false).is_err());
+        assert!(learned(&["a"], "a\nb", false).is_err());
+        assert!(learned(&["a", "b"], "a", false).is_err());
+        assert!(learned(&["a", "b"], "b\na", false).is_err());
+        // One machine is not two.
+        assert!(learned(&["ins-aaaaaaaa", "ins-aaaaaaaa"], "ins-bbbbbbbb\nins-cccccccc", false).is_err());
+    }
+
+    #[test]
+    fn dots_leave_something_out() {
+        assert!(learned(&["...", "b", "..."], "a\na\nb\nc", false).is_ok());
+        assert!(learned(&["...", "b"], "a\nb\nc", false).is_err());
+        assert!(learned(&["the long mess ..."], "the long message", false).is_ok());
+        assert!(learned(&["5s  b", "7s  a"], "1s  a\n2s  c\n3s  b", true).is_ok());
+        assert!(learned(&["5s  d"], "1s  a", true).is_err());
+    }
+}
