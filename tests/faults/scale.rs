@@ -116,6 +116,31 @@ fn who_asks_to_look_again_is_not_shown_what_was_before() {
     });
 }
 
+/// What its own pass saw of a machine is newer than what the watch saw a moment before: no later pass goes back to that.
+#[test]
+fn a_new_look_is_not_dropped_for_an_older_one() {
+    run(1, |world| async move {
+        start(&world);
+        world.apply("web", &json!({}));
+        while world.get("web").is_none_or(|object| Ready::of(&object).reason != "Available") {
+            sleep(Duration::from_millis(50)).await;
+        }
+        let first = id_of(&world, "web");
+        world.state().cloud.destroy(&first);
+        world.annotate("web", "reconcile-requested-at", &"now".into());
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(ready(&world, "web").reason, "ExternallyDeleted");
+        // The answer that the message asks for.
+        let attempt = world.get("web").unwrap()["status"]["createAttempt"]["id"].as_str().unwrap().to_owned();
+        world.annotate("web", "resolve-create", &format!("recreate:{attempt}").into());
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(ready(&world, "web").reason, "ExternallyDeleted");
+        sleep(Duration::from_mins(5)).await;
+        assert_eq!(ready(&world, "web").reason, "Available");
+        assert_ne!(id_of(&world, "web"), first);
+    });
+}
+
 #[test]
 fn only_the_object_whose_machine_changed_is_woken() {
     run(1, |world| async move {

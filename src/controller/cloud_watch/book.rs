@@ -76,6 +76,19 @@ struct Machine {
     id: Box<str>,
     /// Digest of what the object was last woken for, or of its status.
     known: u64,
+    /// When the newest look at it began: calls overlap, and what an older one shows later does not count any more.
+    looked: Option<Instant>,
+}
+
+impl Machine {
+    /// Whether nothing newer was seen of it; then this is the newest.
+    fn takes(&mut self, look: &Look) -> bool {
+        let is_newest = self.looked.is_none_or(|newest| look.begun >= newest);
+        if is_newest {
+            self.looked = Some(look.begun);
+        }
+        is_newest
+    }
 }
 
 #[derive(Debug)]
@@ -227,6 +240,7 @@ impl Book {
         let mut is_news = false;
         for machine in &mut followed.machines {
             let seen = match looks.get(&*machine.id) {
+                Some(Ok(look)) if !machine.takes(look) => continue,
                 Some(Ok(look)) => {
                     let seen = digest_of(account, &machine.id, look);
                     if seen != machine.known || followed.pace == Pace::Fresh {
@@ -248,9 +262,10 @@ impl Book {
     pub fn note_all(&mut self, account: &Account, key: &Key, looks: &BTreeMap<String, Look>) {
         let Some(followed) = self.objects.get_mut(key) else { return };
         for machine in &mut followed.machines {
-            if let Some(look) = looks.get(&*machine.id) {
-                machine.known = digest_of(account, &machine.id, look);
-            }
+            let Some(look) = looks.get(&*machine.id).filter(|look| machine.takes(look)) else { continue };
+            machine.known = digest_of(account, &machine.id, look);
+            // No later pass may go by what the watch saw before it.
+            self.looks.remove(&*machine.id);
         }
     }
 
@@ -338,12 +353,13 @@ impl Members {
 /// The machines of a status, each with what is known of it: what was seen last, or for an object at rest what its status tells, since a
 /// status that says something else was written by somebody else and is compared again.
 fn machines(status: &PaiInstanceStatus, before: Option<&Followed>, at_rest: bool) -> Vec<Machine> {
-    let known = |id: &str| {
-        let seen = before.iter().flat_map(|before| &before.machines).find(|machine| *machine.id == *id);
-        let told = || status.instances.iter().find(|known| known.id == id).map_or(ABSENT, digest);
-        seen.filter(|_| !at_rest).map_or_else(told, |machine| machine.known)
+    let machine = |id: &String| {
+        let seen = before.iter().flat_map(|before| &before.machines).find(|machine| *machine.id == **id);
+        let told = || status.instances.iter().find(|known| known.id == *id).map_or(ABSENT, digest);
+        let known = seen.filter(|_| !at_rest).map_or_else(told, |machine| machine.known);
+        Machine { id: id.as_str().into(), known, looked: seen.and_then(|machine| machine.looked) }
     };
-    status.instance_ids.iter().map(|id| Machine { known: known(id), id: id.as_str().into() }).collect()
+    status.instance_ids.iter().map(machine).collect()
 }
 
 fn digest_of(account: &Account, id: &str, look: &Look) -> u64 {
