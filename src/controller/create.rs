@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::SignedDuration;
 use kube::Api;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use super::Context;
 use super::decide::FRESH_FOR;
@@ -98,15 +98,9 @@ pub async fn create(
             error => Err(error),
         };
     }
-    context.purchases.spawn(purchase_to_its_end(
-        Arc::clone(context),
-        api.clone(),
-        account.clone(),
-        purchase,
-        signed,
-        permit,
-        claim,
-    ));
+    let whole = purchase_to_its_end(Arc::clone(context), api.clone(), account.clone(), purchase, signed, permit, claim);
+    // Its log lines name the object, too.
+    context.purchases.spawn(whole.in_current_span());
     Ok(Outcome::Again(ANSWERED_BY_THEN))
 }
 

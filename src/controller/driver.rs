@@ -207,7 +207,7 @@ impl Driver {
 
 /// One pass over one object. A panic costs it that pass.
 async fn one_pass(context: Arc<Context>, key: Key) -> Ended {
-    let span = info_span!("pass", namespace = %key.namespace, name = %key.name);
+    let span = info_span!("pass", object = %key);
     let result = async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
         AssertUnwindSafe(pass(&context, &api, &key)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))

@@ -38,6 +38,17 @@ fn the_page_example_is_bought_as_the_page_says_and_terminated_on_delete() {
     assert_eq!(condition(&object, "Synced").unwrap()["status"], "True");
     assert_eq!((condition(&object, "Reconciling"), condition(&object, "Stalled")), (None, None));
 
+    // From the log alone it can be told whose create it was, and the cloud's support knows it by the RequestId.
+    let name = format!("{}/apple", scene.stack.namespace());
+    for (message, request_id) in [("sending the create", &json!(null)), ("create answered", &status["requestId"])] {
+        let lines = scene.logged(message);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["span"]["object"], name);
+        assert_eq!(lines[0]["uid"], object["metadata"]["uid"]);
+        assert_eq!(lines[0]["attempt"], status["createAttempt"]["id"]);
+        assert_eq!(&lines[0]["request_id"], request_id);
+    }
+
     scene.delete("apple");
     assert!(scene.stack.simulator().instances().unwrap().is_empty());
     let told = scene.until("the last Event", || {

@@ -215,6 +215,14 @@ impl Scene {
         })
     }
 
+    /// The log lines with this message, oldest first.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        let logs = self.stack.operator_logs().unwrap();
+        let lines = logs.iter().flat_map(|(_, log)| log.lines());
+        let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
     /// The creates that reached the cloud.
     pub fn creates(&self) -> Vec<Value> {
         let mut calls = self.stack.simulator().calls().unwrap();
