@@ -13,7 +13,7 @@ static IDS: LazyLock<Regex> =
 /// Times, addresses of machines, and ages.
 static CHANGING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|198\.18\.\d+\.\d+|10\.0\.\d+\.\d+|(?:^|\s)\d+[smhd](?:\d+[smh])?(?:\s|$)",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [0-9:]{8} \d{4}|198\.18\.\d+\.\d+|10\.0\.\d+\.\d+|(?:^|\s)\d+[smhd](?:\d+[smh])?(?:\s|$)",
     )
     .unwrap()
 });

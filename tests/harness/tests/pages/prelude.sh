@@ -39,12 +39,12 @@ machine() {
 
 # reason NAME WORD: waits until its condition Ready says so.
 reason() {
-  for _ in $(seq 600); do
-    [ "$(kubectl get pai "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].reason}')" != "$2" ] || return 0
-    sleep 0.2
-  done
-  kubectl get pai "$1" -o wide
-  return 1
+  kubectl wait "pai/$1" --for=jsonpath='{.status.conditions[?(@.type=="Ready")].reason}'="$2" --timeout=30m > /dev/null
+}
+
+# stalled NAME: waits until a person must act.
+stalled() {
+  kubectl wait "pai/$1" --for=condition=Stalled --timeout=30m > /dev/null
 }
 
 # look NAME: has it looked at again at once.

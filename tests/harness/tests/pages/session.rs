@@ -17,8 +17,11 @@ const PRELUDE: &str = include_str!("prelude.sh");
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What a person fills in where the page has dots: the stand-in cloud's account.
-const FILLED_IN: [(&str, &str); 2] =
-    [("secretId=...", "secretId=AKIDlocal"), ("secretKey=...", "secretKey=local-stack-key")];
+const FILLED_IN: [(&str, &str); 3] = [
+    ("secretId=AKID...", "secretId=AKIDlocal"),
+    ("secretId=...", "secretId=AKIDlocal"),
+    ("secretKey=...", "secretKey=local-stack-key"),
+];
 
 pub struct Session {
     root: PathBuf,
@@ -71,9 +74,14 @@ impl Session {
         assert!(printed.succeeded, "{script}\n{}", printed.text);
     }
 
-    /// Tries a page to the letter.
-    pub fn follow(&self, page: &str) {
-        let text = fs::read_to_string(self.root.join(page)).unwrap();
+    /// The text of a page.
+    pub fn read(&self, page: &str) -> String {
+        fs::read_to_string(self.root.join(page)).unwrap()
+    }
+
+    /// Tries a page to the letter. Says where it is wrong.
+    pub fn follow(&self, page: &str) -> Result<(), String> {
+        let text = self.read(page);
         let mut ids = Ids::default();
         for step in without_repetitions(steps(&text)) {
             let begun = Instant::now();
@@ -81,13 +89,13 @@ impl Session {
                 Act::Cause(script) => self.cause(script),
                 Act::NotRun(why) => eprintln!("{page}:{}: not run: {why}", step.line),
                 Act::Command { text, shows } => {
-                    if let Err(why) = self.type_in(text, shows.as_deref(), &mut ids) {
-                        panic!("{page}:{}: $ {text}\n{why}\n{}", step.line, self.state());
-                    }
+                    self.type_in(text, shows.as_deref(), &mut ids)
+                        .map_err(|why| format!("{page}:{}: $ {text}\n{why}\n{}", step.line, self.state()))?;
                 }
             }
             eprintln!("{page}:{}: {:.1} s", step.line, begun.elapsed().as_secs_f64());
         }
+        Ok(())
     }
 
     /// Types a command until it prints what the page shows; one that changes something only once.
@@ -97,7 +105,7 @@ impl Session {
             return Ok(());
         }
         let command = FILLED_IN.iter().fold(ids.put_into(text), |text, (dots, value)| text.replace(dots, value));
-        let events = command.starts_with("kubectl events");
+        let events = ["kubectl events ", "kubectl get events."].iter().any(|verb| command.starts_with(verb));
         let looks = events
             || ["kubectl get ", "kubectl describe ", "kubectl auth "].iter().any(|verb| command.starts_with(verb));
         let begun = Instant::now();
@@ -130,7 +138,7 @@ impl Session {
             "exec 2>&1\n{PRELUDE}\nif [ -e \"$PAI_LOCAL_FOLDER/env\" ]; then . \"$PAI_LOCAL_FOLDER/env\"; fi\n{script}\n"
         );
         let output = Command::new("timeout")
-            .args(["300", "bash", "-c", &whole])
+            .args(["2400", "bash", "-c", &whole])
             .current_dir(&self.folder)
             .env("PAI_LOCAL_FOLDER", &local)
             .env("PATH", format!("{}:{path}", self.folder.display()))
