@@ -123,8 +123,10 @@ fn fault_of_command(words: &[String]) -> Option<String> {
         }
         "cargo" => {
             let test = values(arguments, &["--test"]).into_iter();
-            let missing =
-                |name: &&str| !exists(&format!("tests/{name}.rs")) && !exists(&format!("tests/{name}/main.rs"));
+            let places = |name: &str| ["tests", "tests/harness/tests"].map(|folder| format!("{folder}/{name}"));
+            let missing = |name: &&str| {
+                !places(name).iter().any(|place| exists(&format!("{place}.rs")) || exists(&format!("{place}/main.rs")))
+            };
             return test.into_iter().find(missing).map(|name| format!("no test {name}"));
         }
         _ if Path::new(program).file_name().is_some_and(|name| name == "pai-operator") => {

@@ -42,9 +42,11 @@ const CLEAN: &str = "
 /// Tries pages on one stack, all of them whatever becomes of one.
 fn try_pages(session: &Session, pages: impl IntoIterator<Item = String>, between: &str) {
     let mut wrong = Vec::new();
-    for page in pages {
+    for (nth, page) in pages.into_iter().enumerate() {
+        if nth > 0 {
+            session.cause(between);
+        }
         wrong.extend(session.follow(&page).err());
-        session.cause(between);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
