@@ -24,7 +24,7 @@ CHECKERS = $$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | 
 # Scripts of ours: everything that a shell reads.
 SCRIPTS := .ci/run tests/teeth/run
 
-.PHONY: help demo up down test test-oldest test-image pages faults chaos teeth bench operator-static lint gen image programs tools harness \
+.PHONY: help demo up down test test-oldest test-image faults chaos teeth bench operator-static lint gen image programs tools harness \
         checkers lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
 
 help:
@@ -33,7 +33,6 @@ help:
 	@echo 'make test   every test'
 	@echo 'make test-oldest  chart, CRD, upgrade and rollback on Kubernetes 1.33'
 	@echo 'make test-image  the image and the main job with the static program that is shipped'
-	@echo 'make pages  types the commands of the runbooks that take half an hour'
 	@echo 'make faults every crash point, all pairs of them, 10,000 random seeds (an hour on 2 cores)'
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make teeth  takes each guard away in turn: its test must fail'
@@ -72,10 +71,6 @@ test-oldest: programs tools
 	@PAI_KUBERNETES=oldest $(HARNESS) tool kube-apiserver > /dev/null
 	PAI_KUBERNETES=oldest cargo test --locked --no-fail-fast --test chart --test crd
 	PAI_KUBERNETES=oldest cargo test --locked --no-fail-fast --test e2e -- lifecycle page_example
-
-# The pages whose trial takes most of half an hour; the others are tried by `make test`.
-pages: programs tools
-	cargo test --locked --package pai-harness --test pages -- --ignored --nocapture
 
 # The short form of each is in `make test`.
 SEEDS ?= 0..10000

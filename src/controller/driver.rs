@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, error_span, warn};
 
 use super::failure::Pass;
 use super::pass::{Next, pass};
@@ -207,7 +207,8 @@ impl Driver {
 
 /// One pass over one object. A panic costs it that pass.
 async fn one_pass(context: Arc<Context>, key: Key) -> Ended {
-    let span = info_span!("pass", object = %key);
+    // At the level that every filter lets through, so that what went wrong names its object.
+    let span = error_span!("pass", object = %key);
     let result = async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
         AssertUnwindSafe(pass(&context, &api, &key)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))

@@ -94,7 +94,7 @@ where
     })
 }
 
-/// An object of such fields, or its default.
+/// An object of such fields, or its default. A key that stands in it twice spoils the whole reply.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -262,10 +262,13 @@ impl Book {
     pub fn note_all(&mut self, account: &Account, key: &Key, looks: &BTreeMap<String, Look>) {
         let Some(followed) = self.objects.get_mut(key) else { return };
         for machine in &mut followed.machines {
-            let Some(look) = looks.get(&*machine.id).filter(|look| machine.takes(look)) else { continue };
+            let Some(look) = looks.get(&*machine.id) else { continue };
+            // However old it is, the status will say this.
             machine.known = digest_of(account, &machine.id, look);
-            // No later pass may go by what the watch saw before it.
-            self.looks.remove(&*machine.id);
+            if machine.takes(look) {
+                // No later pass may go by what the watch saw before it.
+                self.looks.remove(&*machine.id);
+            }
         }
     }
 

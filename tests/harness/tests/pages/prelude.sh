@@ -37,16 +37,6 @@ machine() {
   kubectl get pai "$1" -o jsonpath='{.status.instanceIds[0]}'
 }
 
-# reason NAME WORD: waits until its condition Ready says so.
-reason() {
-  kubectl wait "pai/$1" --for=jsonpath='{.status.conditions[?(@.type=="Ready")].reason}'="$2" --timeout=30m > /dev/null
-}
-
-# stalled NAME: waits until a person must act.
-stalled() {
-  kubectl wait "pai/$1" --for=condition=Stalled --timeout=30m > /dev/null
-}
-
 # look NAME: has it looked at again at once.
 look() {
   kubectl annotate pai "$1" --overwrite "pai.tencentcloud.io/reconcile-requested-at=$(date +%s%N)" > /dev/null
