@@ -31,12 +31,20 @@ impl Ids {
 
     /// Takes the ids of a line that is alike.
     fn learn(&mut self, shown: &str, printed: &str) -> bool {
-        let both = || IDS.find_iter(shown).zip(IDS.find_iter(printed));
-        let fits = both().all(|(a, b)| self.0.get(a.as_str()).is_none_or(|known| known == b.as_str()));
-        if fits {
-            self.0.extend(both().map(|(a, b)| (a.as_str().to_owned(), b.as_str().to_owned())));
+        let mut learned = self.0.clone();
+        for (a, b) in IDS.find_iter(shown).zip(IDS.find_iter(printed)) {
+            // Two of the page are two here as well.
+            let fits = match learned.get(a.as_str()) {
+                Some(known) => known == b.as_str(),
+                None => learned.values().all(|known| known != b.as_str()),
+            };
+            if !fits {
+                return false;
+            }
+            learned.insert(a.as_str().to_owned(), b.as_str().to_owned());
         }
-        fits
+        self.0 = learned;
+        true
     }
 
     /// Whether a line is alike; if so its ids are learned.
@@ -112,6 +120,8 @@ mod tests {
         assert!(learned(&["a", "b"], "b\na", false).is_err());
         // One machine is not two.
         assert!(learned(&["ins-aaaaaaaa", "ins-aaaaaaaa"], "ins-bbbbbbbb\nins-cccccccc", false).is_err());
+        assert!(learned(&["ins-aaaaaaaa", "ins-dddddddd"], "ins-bbbbbbbb\nins-bbbbbbbb", false).is_err());
+        assert!(learned(&["ins-aaaaaaaa ins-aaaaaaaa"], "ins-bbbbbbbb ins-cccccccc", false).is_err());
     }
 
     #[test]
