@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::local::{CONFIG_MAPS, SECRETS};
+use crate::local::{CONFIG_MAPS, SECRETS, quote};
 use crate::toolchain::{STACK, path, say};
 use crate::{Error, Options, Stack, programs, wait_until};
 
@@ -99,9 +99,9 @@ fn shown(stack: &Stack, args: &[&str]) -> Result<(), Error> {
     output.ok().map(drop)
 }
 
-/// An argument as a shell wants it.
+/// An argument as a person types it: in quotes only where a shell wants them.
 fn quoted(arg: &str) -> String {
-    if arg.contains([' ', '{', '"']) { format!("'{arg}'") } else { arg.to_owned() }
+    if arg.contains([' ', '{', '"']) { quote(&arg) } else { arg.to_owned() }
 }
 
 /// As a person would type it at the root of the repository.

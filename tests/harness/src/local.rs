@@ -2,6 +2,7 @@
 //! `PAI_LOCAL_FOLDER` says. The one place where processes survive the harness. Must not touch what already runs well, and must not signal
 //! a process that merely got the number of one of ours.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -331,11 +332,11 @@ impl Local {
              export OPERATOR_METRICS_URL=http://127.0.0.1:{}/metrics\n\
              export OPERATOR_HEALTH_URL=http://127.0.0.1:{}\n\
              export PATH={}:\"$PATH\"\n",
-            quote(&layout.kubeconfig()),
-            quote(&self.log_of(OPERATOR)),
+            quote(&layout.kubeconfig().display()),
+            quote(&self.log_of(OPERATOR).display()),
             self.port("metrics"),
             self.port("health"),
-            quote(&bin),
+            quote(&bin.display()),
         );
         let file = self.folder.join("env");
         fs::write(&file, text).map_err(Error::io(format!("writing {}", file.display())))?;
@@ -354,8 +355,9 @@ fn words(text: Option<&str>) -> Vec<String> {
     text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+/// A text as one word for a shell.
+pub(crate) fn quote(text: &dyn Display) -> String {
+    format!("'{}'", text.to_string().replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -364,6 +366,6 @@ mod tests {
 
     #[test]
     fn paths_survive_the_shell() {
-        assert_eq!(quote(Path::new("/a b/c'd")), "'/a b/c'\\''d'");
+        assert_eq!(quote(&Path::new("/a b/c'd").display()), "'/a b/c'\\''d'");
     }
 }

@@ -9,47 +9,32 @@
     reason = "a test that cannot go on shall fail, in its helper functions too"
 )]
 
+mod background;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
+use background::{Background, HARNESS};
 use pai_harness::wait_until;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_mins(3);
-const HARNESS: &str = env!("CARGO_BIN_EXE_pai-harness");
 
-/// A folder of its own for a stack in the background.
+/// A stack in the background.
 struct Local {
-    folder: PathBuf,
-    guard: Child,
+    background: Background,
 }
 
 impl Local {
     fn new() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("local-{}", std::process::id()));
-        // The stack outlives a harness by design, so a shell waits for the end of this process, however it ends.
-        let guard = Command::new("/bin/sh")
-            .args(["-c", r#"trap '' HUP INT TERM; cat; exec "$1" down"#, "sh", HARNESS])
-            .env("PAI_LOCAL_FOLDER", &folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        Self { folder, guard }
+        Self { background: Background::new("local") }
     }
 
     fn run(&self, command: &str, wishes: &[(&str, &str)]) {
         let mut harness = Command::new(HARNESS);
-        harness.arg(command).env("PAI_LOCAL_FOLDER", &self.folder);
-        for name in ["CLOUD", "CLOUD_ACCOUNT", "OPERATOR_ARGS", "SIMULATOR_ARGS"] {
-            harness.env_remove(name);
-        }
+        self.background.meant_by(harness.arg(command));
         let output = harness.envs(wishes.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -58,7 +43,7 @@ impl Local {
     fn up(&self, wishes: &[(&str, &str)]) -> BTreeMap<String, String> {
         self.run("up", wishes);
         let read = r#". "$1/env" && env"#;
-        let shell = Command::new("/bin/sh").args(["-c", read, "sh"]).arg(&self.folder).output().unwrap();
+        let shell = Command::new("/bin/sh").args(["-c", read, "sh"]).arg(&self.background.folder).output().unwrap();
         assert!(shell.status.success(), "{shell:?}");
         let text = String::from_utf8(shell.stdout).unwrap();
         text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
@@ -66,19 +51,10 @@ impl Local {
 
     /// The processes of the stack by name.
     fn pids(&self) -> BTreeMap<String, u32> {
-        let state: Value = serde_json::from_slice(&fs::read(self.folder.join("state.json")).unwrap()).unwrap();
+        let state: Value =
+            serde_json::from_slice(&fs::read(self.background.folder.join("state.json")).unwrap()).unwrap();
         let pid = |known: &Value| u32::try_from(known["pid"].as_u64().unwrap()).unwrap();
         state["processes"].as_object().unwrap().iter().map(|(name, known)| (name.clone(), pid(known))).collect()
-    }
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
-        let mut lock = self.folder.clone().into_os_string();
-        lock.push(".lock");
-        let _ = fs::remove_file(lock);
     }
 }
 
@@ -148,7 +124,7 @@ fn up_starts_what_does_not_run_and_down_ends_all() {
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .unwrap();
-    assert!(!local.folder.exists());
+    assert!(!local.background.folder.exists());
 
     // With another cloud there is no stand-in; nothing listens here, which only a purchase would notice.
     let elsewhere = local.up(&[("CLOUD", "http://127.0.0.1:9")]);

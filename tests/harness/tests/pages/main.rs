@@ -10,6 +10,8 @@
 )]
 
 mod alike;
+#[path = "../background/mod.rs"]
+mod background;
 mod page;
 mod session;
 

@@ -12,9 +12,9 @@ object() {
     kubectl patch --local -f - --type=merge -p "{\"spec\":${3:-{\}}}" -o yaml | kubectl apply -f - > /dev/null
 }
 
-# fault ACTION EFFECT [TIMES [AFTER]]: tells the stand-in cloud to misbehave.
+# fault ACTION EFFECT [TIMES]: tells the stand-in cloud to misbehave.
 fault() {
-  cloud POST faults "{\"action\":\"$1\",\"effect\":$2,\"times\":${3:-1},\"after\":${4:-0}}"
+  cloud POST faults "{\"action\":\"$1\",\"effect\":$2,\"times\":${3:-1}}"
 }
 
 # error CODE MESSAGE: an effect.

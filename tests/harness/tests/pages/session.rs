@@ -1,32 +1,30 @@
 //! A stack of `make up` for pages to be tried on, and the shell in which a reader would type. Ends with the process, however that ends.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use pai_harness::Account;
+
 use crate::alike::Ids;
+use crate::background::{Background, HARNESS};
 use crate::page::{Act, Step, steps};
 
-const HARNESS: &str = env!("CARGO_BIN_EXE_pai-harness");
 const PRELUDE: &str = include_str!("prelude.sh");
 
 /// How long a command may go on printing something else than the page shows: what it tells of may be under way.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// What a person fills in where the page has dots: the stand-in cloud's account.
-const FILLED_IN: [(&str, &str); 3] = [
-    ("secretId=AKID...", "secretId=AKIDlocal"),
-    ("secretId=...", "secretId=AKIDlocal"),
-    ("secretKey=...", "secretKey=local-stack-key"),
-];
-
 pub struct Session {
     root: PathBuf,
-    folder: PathBuf,
-    guard: Child,
+    stack: Background,
+    /// Where the reader sits.
+    desk: PathBuf,
+    /// What a person fills in where the page has dots: the stand-in cloud's account.
+    filled_in: [(&'static str, String); 3],
 }
 
 /// What a command printed, on both channels, and whether it succeeded.
@@ -36,31 +34,25 @@ struct Printed {
 }
 
 impl Session {
-    /// A folder for a stack, which the first `make up` starts; `wishes` as for that.
+    /// A folder for a stack, which the first `make up` starts.
     pub fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pages-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let stack = Background::new(&format!("pages-{name}"));
+        let desk = stack.folder.with_extension("desk");
+        fs::create_dir_all(&desk).unwrap();
         // In the place of make, which builds first what is built already here.
-        let make = folder.join("make");
+        let make = desk.join("make");
         fs::write(&make, format!("#!/bin/sh\nexec '{HARNESS}' \"$@\"\n")).unwrap();
-        let status = Command::new("chmod").arg("+x").arg(&make).status().unwrap();
-        assert!(status.success());
-        // The stack outlives a harness by design, so a shell waits for the end of this process, however it ends.
-        let guard = Command::new("/bin/sh")
-            .args(["-c", r#"trap '' HUP INT TERM; cat; "$1" down; rm -rf "$2""#, "sh", HARNESS])
-            .arg(&folder)
-            .env("PAI_LOCAL_FOLDER", folder.join("local"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        fs::set_permissions(&make, fs::Permissions::from_mode(0o755)).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
         // As at the root of the repository, but nothing that a reader makes there is left in it.
         for part in ["deploy", "charts", "crds", "docs"] {
-            symlink(root.join(part), folder.join(part)).unwrap();
+            symlink(root.join(part), desk.join(part)).unwrap();
         }
-        Self { root, folder, guard }
+        let Account { id, key, .. } = Account::default();
+        let id = format!("secretId={id}");
+        let filled_in =
+            [("secretId=AKID...", id.clone()), ("secretId=...", id), ("secretKey=...", format!("secretKey={key}"))];
+        Self { root, stack, desk, filled_in }
     }
 
     /// Starts the stack, with more arguments for the operator.
@@ -104,7 +96,7 @@ impl Session {
         if text == ". target/local/env" {
             return Ok(());
         }
-        let command = FILLED_IN.iter().fold(ids.put_into(text), |text, (dots, value)| text.replace(dots, value));
+        let command = self.filled_in.iter().fold(ids.put_into(text), |text, (dots, value)| text.replace(dots, value));
         let events = ["kubectl events ", "kubectl get events."].iter().any(|verb| command.starts_with(verb));
         let looks = events
             || ["kubectl get ", "kubectl describe ", "kubectl auth "].iter().any(|verb| command.starts_with(verb));
@@ -132,23 +124,16 @@ impl Session {
     }
 
     fn shell(&self, script: &str) -> Printed {
-        let local = self.folder.join("local");
         let path = std::env::var("PATH").unwrap_or_default();
         let whole = format!(
             "exec 2>&1\n{PRELUDE}\nif [ -e \"$PAI_LOCAL_FOLDER/env\" ]; then . \"$PAI_LOCAL_FOLDER/env\"; fi\n{script}\n"
         );
-        let output = Command::new("timeout")
-            .args(["2400", "bash", "-c", &whole])
-            .current_dir(&self.folder)
-            .env("PAI_LOCAL_FOLDER", &local)
-            .env("PATH", format!("{}:{path}", self.folder.display()))
-            .env_remove("CLOUD")
-            .env_remove("CLOUD_ACCOUNT")
-            .env_remove("OPERATOR_ARGS")
-            .env_remove("SIMULATOR_ARGS")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let mut bash = Command::new("timeout");
+        bash.args(["300", "bash", "-c", &whole])
+            .current_dir(&self.desk)
+            .env("PATH", format!("{}:{path}", self.desk.display()))
+            .stdin(Stdio::null());
+        let output = self.stack.meant_by(&mut bash).output().unwrap();
         Printed { text: String::from_utf8_lossy(&output.stdout).into_owned(), succeeded: output.status.success() }
     }
 }
@@ -168,7 +153,6 @@ fn without_repetitions(steps: Vec<Step>) -> Vec<Step> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
+        let _ = fs::remove_dir_all(&self.desk);
     }
 }
