@@ -2,13 +2,16 @@
 //! Secret; must never show a key or a token.
 
 use std::fmt;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::redact::Redactor;
 use super::region::Region;
+use super::signing_key::{SigningKey, SigningKeys};
 
 /// Longest secret id and secret key, in bytes. Source: vendor page of STS (its reply's fields).
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -56,6 +59,8 @@ pub struct Credentials {
     pub secret_key: SecretString,
     /// Only with temporary keys; sent as `X-TC-Token`, never signed.
     pub token: Option<SecretString>,
+    /// Shared by the clones.
+    signing_keys: Arc<SigningKeys>,
 }
 
 /// A value that cannot be a credential. Names the part, never the value.
@@ -89,7 +94,8 @@ impl Credentials {
         if let Some(token) = &token {
             check("token", token.expose_secret(), MAX_TOKEN_BYTES)?;
         }
-        Ok(Self { secret_id: SecretId::new(secret_id), secret_key, token })
+        let signing_keys = Arc::default();
+        Ok(Self { secret_id: SecretId::new(secret_id), secret_key, token, signing_keys })
     }
 
     /// The text without secret key and token, and without long pieces of them: for text that came from outside.
@@ -107,6 +113,11 @@ impl Credentials {
             digest.update(part);
         }
         Fingerprint(digest.finalize().into())
+    }
+
+    /// What signs requests to the service at that time.
+    pub(super) fn signing_key(&self, timestamp: Timestamp, service: &str) -> Arc<SigningKey> {
+        self.signing_keys.get(&self.secret_key, timestamp, service)
     }
 
     pub(super) fn redactor(&self) -> Redactor {

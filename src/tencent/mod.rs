@@ -17,6 +17,7 @@ mod redact;
 pub mod region;
 pub mod reqwest_transport;
 pub mod sign;
+mod signing_key;
 pub mod transport;
 mod verdict;
 
