@@ -128,7 +128,7 @@ mod tests {
             let parts: Vec<&str> = path.split('.').collect();
             let place = parts.iter().fold(&mut figures, |value, part| &mut value[*part]);
             let is_list = path.ends_with("runs");
-            *place = if is_list { json!(vec![1.0; 3]) } else { json!(size) };
+            *place = if is_list { json!(vec![1.0; Settings::default().runs]) } else { json!(size) };
         }
         figures
     }

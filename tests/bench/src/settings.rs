@@ -34,7 +34,7 @@ impl Default for Settings {
             window: Duration::from_secs(600),
             samples: 100,
             others: 500,
-            runs: 3,
+            runs: 7,
             only: Scenario::ALL.into(),
         }
     }
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(with("PAI_BENCH_WINDOW", "7").unwrap().window, Duration::from_secs(7));
         assert_eq!(with("PAI_BENCH_SAMPLES", "7").unwrap().samples, 7);
         assert_eq!(with("PAI_BENCH_OTHERS", "7").unwrap().others, 7);
-        assert_eq!(with("PAI_BENCH_RUNS", "7").unwrap().runs, 7);
+        assert_eq!(with("PAI_BENCH_RUNS", "9").unwrap().runs, 9);
         let only = with("PAI_BENCH_ONLY", "create, react_busy").unwrap();
         assert!(only.wants(Scenario::Create) && only.wants(Scenario::ReactBusy) && !only.wants(Scenario::React));
     }
