@@ -190,7 +190,7 @@ async fn work(
         () = leadership.acquired() => {}
     }
     health.leads();
-    controller::run(context, &watch, &settings, health.listed(), stop).await;
+    controller::run(context, &watch, &settings, health.sight(), stop).await;
 }
 
 /// Two clients: one whose calls have short deadlines and no retries, one whose watches may be silent for minutes.

@@ -55,7 +55,11 @@ pub async fn create(
         return Ok(Outcome::Again(Duration::from_secs(1)));
     };
     // The token comes before everything that ages.
-    let permit = match context.cloud.create_permit(account, LONGEST_WAIT).await {
+    let permit = {
+        let _idle = context.turns.idle();
+        context.cloud.create_permit(account, LONGEST_WAIT).await
+    };
+    let permit = match permit {
         Ok(permit) => permit,
         Err(wait) => return Ok(Outcome::Again(wait)),
     };

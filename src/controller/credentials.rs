@@ -1,7 +1,7 @@
 //! Credentials from a Secret, by `get` alone: never a list or a watch, which would mean reading every Secret.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -85,6 +85,13 @@ impl CredentialsReader {
                 *read_at = None;
             }
         }
+    }
+
+    /// Forgets the credentials of all namespaces but these. Returns how many are left.
+    pub fn keep_only(&self, namespaces: &BTreeSet<Arc<str>>) -> usize {
+        let mut known = self.locked();
+        known.retain(|(namespace, _), _| namespaces.contains(namespace.as_str()));
+        known.len()
     }
 
     fn locked(&self) -> MutexGuard<'_, Shelf> {

@@ -17,11 +17,11 @@ use tracing::{Instrument, debug, error_span, warn};
 use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
-use super::references::{Denied, denied};
-use super::watch::{Seen, follow};
+use super::watch::{Seen, follow, is_refused};
 use super::watched::Watched;
 use super::{Context, Settings, problem};
 use crate::api::PaiInstance;
+use crate::telemetry::sight::Sight;
 
 /// What the watches show, each with the number of its watch.
 type Events = SelectAll<BoxStream<'static, (usize, Seen)>>;
@@ -31,12 +31,12 @@ type Ended = (Key, Result<Next, Pass>);
 
 /// Runs until `stop`; then lets the passes under way end.
 ///
-/// `watch` is the client for watches: its reads may take as long as a watch does. `ready` is told once the first listing is in.
+/// `watch` is the client for watches: its reads may take as long as a watch does. `sight` is told what they see.
 pub async fn run(
     context: Arc<Context>,
     watch: &Client,
     settings: &Settings,
-    ready: CancellationToken,
+    sight: Arc<Sight>,
     stop: CancellationToken,
 ) {
     let apis: Vec<Api<Watched>> = if settings.namespaces.is_empty() {
@@ -44,19 +44,20 @@ pub async fn run(
     } else {
         settings.namespaces.iter().map(|namespace| Api::namespaced(watch.clone(), namespace)).collect()
     };
+    sight.begin(apis.len());
     let mut driver = Driver {
         unlisted: (0..apis.len()).collect(),
         any_listed: false,
         passes: JoinSet::new(),
         most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
         context: Arc::clone(&context),
-        ready,
+        sight: Arc::clone(&sight),
     };
     // Dropped, and with that ended, when the work is over.
     let mut watchers = JoinSet::new();
     tokio::select! {
         biased;
-        () = driver.run(events(watch, apis, settings.label_selector.as_deref(), &mut watchers), &stop) => {}
+        () = driver.run(events(watch, apis, settings.label_selector.as_deref(), &sight, &mut watchers), &stop) => {}
         () = context.cloud_watch.run(&context) => {}
     }
 }
@@ -65,19 +66,19 @@ pub async fn run(
 const AHEAD: usize = 1000;
 
 /// The watches, each in a task of its own.
-fn events(watch: &Client, apis: Vec<Api<Watched>>, label_selector: Option<&str>, ahead: &mut JoinSet<()>) -> Events {
+fn events(
+    watch: &Client,
+    apis: Vec<Api<Watched>>,
+    label_selector: Option<&str>,
+    sight: &Arc<Sight>,
+    ahead: &mut JoinSet<()>,
+) -> Events {
     let watches = apis.into_iter().enumerate().map(|(number, api)| {
         let (sender, seen) = mpsc::channel(AHEAD);
-        ahead.spawn(follow(watch.clone(), api, label_selector.map(str::to_owned), sender));
+        ahead.spawn(follow(watch.clone(), api, label_selector.map(str::to_owned), sight.of(number), sender));
         seen.map(move |event| (number, event)).boxed()
     });
     select_all(watches)
-}
-
-/// Whether we may not list there at all.
-fn is_refused(error: &watcher::Error) -> bool {
-    let watcher::Error::InitialListFailed(error) = error else { return false };
-    matches!(denied(error), Some(Denied::Forbidden { .. }))
 }
 
 struct Driver {
@@ -88,13 +89,15 @@ struct Driver {
     any_listed: bool,
     passes: JoinSet<Ended>,
     most_passes: usize,
-    ready: CancellationToken,
+    sight: Arc<Sight>,
 }
 
 impl Driver {
     async fn run(&mut self, mut events: Events, stop: &CancellationToken) {
         let context = Arc::clone(&self.context);
+        let mut idling = context.turns.idling();
         loop {
+            let has_room = self.passes.len() < self.most_passes + *idling.borrow_and_update();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -104,15 +107,16 @@ impl Driver {
                     Some((watch, Err(error))) => {
                         warn!(%error, "the PaiInstances cannot be watched now: trying again");
                         // A namespace that was deleted took our rights there with it: that must not hold up the others.
-                        if is_refused(&error) {
+                        if matches!(error, watcher::Error::InitialListFailed(_)) && is_refused(&error) {
                             self.no_longer_awaited(watch);
                         }
                     }
                     None => break,
                 },
-                key = context.queue.next(), if self.passes.len() < self.most_passes => {
+                key = context.queue.next(), if has_room => {
                     self.passes.spawn(one_pass(Arc::clone(&context), key));
                 }
+                Ok(()) = idling.changed(), if !has_room => {}
             }
         }
         while let Some(ended) = self.passes.join_next().await {
@@ -141,9 +145,9 @@ impl Driver {
     /// All objects are listed, as far as we may, when no listing is awaited any more. Who may list nothing is not ready.
     fn no_longer_awaited(&mut self, watch: usize) {
         self.unlisted.remove(&watch);
-        if self.any_listed && self.unlisted.is_empty() && !self.ready.is_cancelled() {
+        if self.any_listed && self.unlisted.is_empty() && !self.sight.is_listed() {
             self.context.cloud_watch.listed();
-            self.ready.cancel();
+            self.sight.listed();
         }
     }
 

@@ -178,11 +178,15 @@ impl SharedListings {
         (parked.map(|(key, _)| key).collect(), !place.waiting.is_empty())
     }
 
-    /// Frees the room of an account whose last listing nobody may use any more.
+    /// Frees the room of an account whose last listing nobody may use any more, unless one is under way: that one clears up after itself.
     fn clear(&self, key: &AccountKey) {
         let mut places = self.locked();
-        if places.get(key).and_then(|place| place.last.as_ref()).is_some_and(|(begun, _)| begun.elapsed() >= REUSE_FOR)
-        {
+        let is_over = |place: &Place| {
+            place.task.as_ref().is_none_or(JoinHandle::is_finished)
+                && place.waiting.is_empty()
+                && place.last.as_ref().is_some_and(|(begun, _)| begun.elapsed() >= REUSE_FOR)
+        };
+        if places.get(key).is_some_and(is_over) {
             places.remove(key);
         }
     }

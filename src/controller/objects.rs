@@ -123,6 +123,11 @@ impl Objects {
         locked(&self.index).residents.len()
     }
 
+    /// The namespaces in which there are objects.
+    pub fn namespaces(&self) -> BTreeSet<Arc<str>> {
+        locked(&self.index).residents.keys().map(|key| Arc::clone(&key.namespace)).collect()
+    }
+
     /// Shows every object to `see`.
     pub fn each(&self, mut see: impl FnMut(&Shown)) {
         locked(&self.index).residents.values().for_each(|held| see(&held.resident.shown));

@@ -16,6 +16,10 @@ use crate::api::PaiInstance;
 /// Of so many passes one goes to what is only looked at again, whatever else waits. Source: our choice.
 const ROUTINE_SHARE: u32 = 8;
 
+/// Of so many passes one goes to what somebody waits for, however many are called: several floods of creates may call without end.
+/// Source: our choice.
+const URGENT_SHARE: u32 = 4;
+
 /// Name of an object: of two that bear one name after each other only one gets a pass at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -188,12 +192,12 @@ impl State {
             self.push(&key, lane);
         }
         self.taken = (self.taken + 1) % ROUTINE_SHARE;
-        if self.taken == 0
-            && let Some(key) = self.pop_from(Lane::Routine)
-        {
-            return Some(key);
-        }
-        Lane::ALL.into_iter().find_map(|lane| self.pop_from(lane))
+        let first = match self.taken {
+            0 => Some(Lane::Routine),
+            taken if taken % URGENT_SHARE == URGENT_SHARE / 2 => Some(Lane::Urgent),
+            _ => None,
+        };
+        first.into_iter().chain(Lane::ALL).find_map(|lane| self.pop_from(lane))
     }
 
     /// The first of a lane. One that meanwhile went to the other lane, or has a pass, is passed over: its place there counts.
@@ -232,6 +236,21 @@ mod tests {
     fn names(state: &mut State, now: Instant, most: usize) -> String {
         let taken: Vec<Key> = (0..most).map_while(|_| state.pop(now)).collect();
         taken.iter().map(|key| key.name.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn those_who_are_called_without_end_leave_room_for_what_somebody_waits_for() {
+        let mut state = State::default();
+        let now = Instant::now();
+        state.push(&key("deleted"), Lane::Urgent);
+        for nth in 0..URGENT_SHARE {
+            state.push(&key(&format!("called-{nth}")), Lane::Called);
+            let taken = state.pop(now).unwrap();
+            if *taken.name == *"deleted" {
+                return;
+            }
+        }
+        panic!("it never came");
     }
 
     #[tokio::test(start_paused = true)]

@@ -59,7 +59,12 @@ pub async fn terminate(
     };
     let begun = context.clock.monotonic();
     let written = write_down(context, api, seen, id, only_once).await?;
-    let result = if only_once && context.clock.monotonic().duration_since(begun) >= GATE {
+    // Of what was decided before a hold-up a person, or the next leader, may have decided otherwise since.
+    let held_up = context.clock.monotonic().duration_since(begun) >= GATE || context.leadership.is_lost();
+    if held_up && !only_once {
+        return Ok(Outcome::Again(Duration::from_secs(1)));
+    }
+    let result = if held_up {
         Err(CallError::NotSent { reason: "the operator was held up before sending".to_owned() })
     } else {
         call(context, account, id).await

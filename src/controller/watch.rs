@@ -14,7 +14,9 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::listing::Listing;
+use super::references::{Denied, denied};
 use super::watched::Watched;
+use crate::telemetry::sight::WatchSight;
 
 /// After how long the server ends a watch, in seconds, and what we wait beyond for an end that does not come. Source: kube-runtime.
 const WATCH_SECONDS: u32 = 290;
@@ -30,8 +32,14 @@ pub type Seen = Result<Event<Watched>, Error>;
 struct NobodyListens;
 
 /// Follows the objects and tells what it sees, until nobody listens. A failed listing is begun again.
-pub async fn follow(client: Client, api: Api<Watched>, label_selector: Option<String>, to: Sender<Seen>) {
-    let follower = Follower { client, api, label_selector, to, back_off: DefaultBackoff::default() };
+pub async fn follow(
+    client: Client,
+    api: Api<Watched>,
+    label_selector: Option<String>,
+    sight: WatchSight,
+    to: Sender<Seen>,
+) {
+    let follower = Follower { client, api, label_selector, sight, to, back_off: DefaultBackoff::default() };
     let _ = follower.run().await;
 }
 
@@ -39,6 +47,7 @@ struct Follower {
     client: Client,
     api: Api<Watched>,
     label_selector: Option<String>,
+    sight: WatchSight,
     to: Sender<Seen>,
     back_off: DefaultBackoff,
 }
@@ -58,6 +67,7 @@ impl Follower {
         loop {
             match self.list_once().await? {
                 Ok(version) => {
+                    self.sight.sees();
                     self.tell(Event::InitDone).await?;
                     return Ok(version);
                 }
@@ -91,7 +101,10 @@ impl Follower {
             ..WatchParams::default()
         };
         let mut events = match self.api.watch(&params, &version).await {
-            Ok(events) => events.boxed(),
+            Ok(events) => {
+                self.sight.sees();
+                events.boxed()
+            }
             Err(error) => {
                 let error = Error::WatchStartFailed(error);
                 let lost = is_lost(&error);
@@ -103,6 +116,7 @@ impl Follower {
         while let Some(event) = next(&mut events).await {
             match news(event) {
                 Ok((reached, event)) => {
+                    self.sight.sees();
                     version = reached;
                     if let Some(event) = event {
                         self.tell(event).await?;
@@ -132,6 +146,7 @@ impl Follower {
 
     /// Tells of a failure, and waits, longer each time, until it is worth trying again.
     async fn fail(&mut self, error: Error) -> Result<(), NobodyListens> {
+        self.sight.fails(is_refused(&error));
         self.to.send(Err(error)).await.map_err(|_| NobodyListens)?;
         self.pause().await;
         Ok(())
@@ -173,6 +188,12 @@ fn is_lost(error: &Error) -> bool {
         Error::WatchError(status) | Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
         _ => false,
     }
+}
+
+/// Whether we may not look there at all.
+pub fn is_refused(error: &Error) -> bool {
+    let (Error::InitialListFailed(error) | Error::WatchStartFailed(error)) = error else { return false };
+    matches!(denied(error), Some(Denied::Forbidden { .. }))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Health: is the process alive, and is it ready to do its part? A standby is ready too.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::sight::Sight;
 
 /// How long the API server may stay silent before the process counts as not ready. Source: our choice: twice the default lease.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -14,7 +16,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct Health {
     heard_from_api: Mutex<Option<Instant>>,
     leading: CancellationToken,
-    listed: CancellationToken,
+    sight: Arc<Sight>,
 }
 
 impl Health {
@@ -30,9 +32,9 @@ impl Health {
         self.leading.cancel();
     }
 
-    /// Cancelled once all objects were listed.
-    pub fn listed(&self) -> CancellationToken {
-        self.listed.clone()
+    /// Where the watches tell what they see.
+    pub fn sight(&self) -> Arc<Sight> {
+        Arc::clone(&self.sight)
     }
 
     /// What is missing before the process is ready; empty if nothing is.
@@ -42,8 +44,10 @@ impl Health {
         if heard.is_none_or(|heard| heard.elapsed() >= SILENCE) {
             missing.push("no answer from the API server about the Lease in the last 30 s");
         }
-        if self.leading.is_cancelled() && !self.listed.is_cancelled() {
+        if self.leading.is_cancelled() && !self.sight.is_listed() {
             missing.push("the PaiInstances are not listed yet: is the CustomResourceDefinition installed?");
+        } else if self.sight.is_blind() {
+            missing.push("the PaiInstances could not be watched for 30 s: was the CustomResourceDefinition removed?");
         }
         missing
     }

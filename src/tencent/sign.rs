@@ -116,7 +116,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes).into())
 }
 
-fn hex(hash: &[u8; HASH_DIGITS / 2]) -> String {
+pub(super) fn hex(hash: &[u8; HASH_DIGITS / 2]) -> String {
     // Into bytes, then at once into text: the formatter took three times as long as the hashes, digit by digit half as long.
     let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
     let mut digits = [0; HASH_DIGITS];

@@ -87,6 +87,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sign::hex;
     use super::*;
 
     #[test]
@@ -105,7 +106,7 @@ mod tests {
             ),
         ];
         for (key, message, expected) in rows {
-            let digits: String = hmac_sha256(key, message).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits = hex(&hmac_sha256(key, message));
             assert_eq!(digits, expected);
         }
     }

@@ -43,6 +43,26 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
+/// Without the CRD nothing is seen any more, and nothing can be: the probe says so, and that it is over.
+#[test]
+fn a_crd_that_is_removed_shows_until_it_is_back() {
+    let scene = Scene::cluster_wide();
+    let ready = || scene.stack.operator().health("/readyz").map_err(|error| error.to_string());
+    scene.stack.kubectl(&["delete", "crd", CRD]).ok().unwrap();
+    scene.until("the probe to tell", || match ready()? {
+        (503, body) if body.contains("was the CustomResourceDefinition removed?") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let file = chart().join("files/crds/pai.tencentcloud.io_paiinstances.yaml");
+    scene.stack.apply(&fs::read_to_string(file).unwrap()).ok().unwrap();
+    scene.until("the probe to be content", || match ready()? {
+        (200, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    scene.instance("apple", |_| {});
+    scene.wait_ready("apple");
+}
+
 struct Life {
     scene: Scene,
     uid: Value,

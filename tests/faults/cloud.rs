@@ -45,7 +45,8 @@ async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpRes
     };
     process.note_rate(&request);
     process.world.note_termination(&request);
-    let call = Call::Cloud { action: request.header("x-tc-action").unwrap_or_default().to_owned() };
+    let text = |name: &str| request.header(name).unwrap_or_default().to_owned();
+    let call = Call::Cloud { action: text("x-tc-action"), region: text("x-tc-region") };
     let serve = move |world: &World| world.serve_cloud(&request);
     // A refusal by HTTP status stands for a gateway in front of the cloud.
     let refuse = |reply: kube_apiserver_model::Reply| Handling {

@@ -13,7 +13,7 @@ pub enum Call {
     /// To the API server.
     Api { verb: Verb, namespace: Option<String>, plural: String, subresource: Option<String>, name: String },
     /// To the cloud.
-    Cloud { action: String },
+    Cloud { action: String, region: String },
 }
 
 impl Call {
@@ -24,7 +24,7 @@ impl Call {
                 let sub = subresource.as_deref().map(|sub| format!("/{sub}")).unwrap_or_default();
                 format!("{verb:?} {plural}{sub} {name}")
             }
-            Self::Cloud { action } => action.clone(),
+            Self::Cloud { action, .. } => action.clone(),
         }
     }
 
@@ -32,7 +32,7 @@ impl Call {
     pub fn changes(&self) -> bool {
         match self {
             Self::Api { verb, .. } => !matches!(verb, Verb::Get | Verb::List | Verb::Watch),
-            Self::Cloud { action } => !action.starts_with("Describe"),
+            Self::Cloud { action, .. } => !action.starts_with("Describe"),
         }
     }
 }
@@ -52,6 +52,8 @@ pub enum Place {
     Within(&'static str),
     /// Calls of this action.
     Cloud(&'static str),
+    /// Calls to the cloud in this region.
+    CloudOf(&'static str),
     /// Any call of the cloud.
     AnyCloud,
 }
@@ -66,7 +68,8 @@ impl Place {
             }
             (Self::AnyApi, Call::Api { verb, .. }) => *verb != Verb::Watch,
             (Self::Within(wanted), Call::Api { namespace, .. }) => namespace.as_deref() == Some(wanted),
-            (Self::Cloud(wanted), Call::Cloud { action }) => wanted == action,
+            (Self::Cloud(wanted), Call::Cloud { action, .. }) => wanted == action,
+            (Self::CloudOf(wanted), Call::Cloud { region, .. }) => wanted == region,
             (Self::AnyCloud, Call::Cloud { .. }) => true,
             _ => false,
         }

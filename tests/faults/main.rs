@@ -29,6 +29,7 @@ mod world;
 mod basics;
 mod crash_points;
 mod draw;
+mod fairness;
 mod guards;
 mod people;
 mod random;

@@ -141,8 +141,8 @@ impl Process {
         self.world.log(|| format!("{} starts", self.name));
         let process = Arc::clone(self);
         tokio::spawn(async move {
-            let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
-            let work = AssertUnwindSafe(controller::run(context, &watches, &settings, ready, stop)).catch_unwind();
+            let (sight, stop) = (Arc::default(), CancellationToken::new());
+            let work = AssertUnwindSafe(controller::run(context, &watches, &settings, sight, stop)).catch_unwind();
             tokio::select! {
                 biased;
                 () = dead.cancelled() => {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tencentcloud_simulator::{Account, Effect};
+use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
@@ -15,32 +15,32 @@ use crate::run::{rest, run};
 use crate::scenario::spoil;
 use crate::world::World;
 
-const SWEEP: Duration = Duration::from_mins(5);
+pub const SWEEP: Duration = Duration::from_mins(5);
 
-fn start(world: &Arc<World>) -> Arc<Process> {
+pub fn start(world: &Arc<World>) -> Arc<Process> {
     Process::start(world, "operator", Options { concurrency: 16, ..Options::default() })
 }
 
-fn name(nth: usize) -> String {
+pub fn name(nth: usize) -> String {
     format!("web-{nth:03}")
 }
 
 /// Applies so many objects and waits until all are ready.
-async fn settle(world: &Arc<World>, count: usize) {
+pub async fn settle(world: &Arc<World>, count: usize) {
     for nth in 0..count {
         world.apply(&name(nth), &json!({}));
     }
     at_rest(world).await;
 }
 
-async fn at_rest(world: &Arc<World>) {
+pub async fn at_rest(world: &Arc<World>) {
     rest(world, Duration::from_mins(30), |_| false).await.unwrap();
     // The last conditions may still be on their way.
     sleep(Duration::from_secs(10)).await;
 }
 
 /// The calls of an action so far: their parameters and outcomes.
-fn calls(world: &World, action: &str) -> Vec<(Value, String)> {
+pub fn calls(world: &World, action: &str) -> Vec<(Value, String)> {
     let state = world.state();
     let calls = state.cloud.calls(0).filter(|call| call.action == action);
     calls.map(|call| (call.parameters.clone(), call.outcome.clone())).collect()
@@ -53,7 +53,7 @@ fn batches(world: &World) -> Vec<usize> {
 }
 
 /// Reads and writes of objects by the operator so far.
-fn traffic(world: &World) -> (u64, u64) {
+pub fn traffic(world: &World) -> (u64, u64) {
     let state = world.state();
     (state.seen.reads, state.writes)
 }
@@ -62,16 +62,16 @@ fn all_calls(world: &World) -> usize {
     world.state().cloud.calls(0).count()
 }
 
-fn change(world: &World, id: &str, state: &str) {
+pub fn change(world: &World, id: &str, state: &str) {
     let fields = json!({"InstanceState": state});
     world.state().cloud.change(id, fields.as_object().unwrap()).unwrap().unwrap();
 }
 
-fn id_of(world: &World, name: &str) -> String {
+pub fn id_of(world: &World, name: &str) -> String {
     ids(&world.get(name).unwrap()).remove(0)
 }
 
-fn ready(world: &World, name: &str) -> Ready {
+pub fn ready(world: &World, name: &str) -> Ready {
     Ready::of(&world.get(name).unwrap())
 }
 
@@ -85,7 +85,8 @@ fn objects_at_rest_cost_a_hundredth_of_a_call_a_sweep_and_nothing_else() {
         let others = all_calls(&world) - asked;
         sleep(Duration::from_hours(1)).await;
         let sweeps: Vec<usize> = batches(&world).split_off(asked);
-        assert!((12 * 3..=16 * 3).contains(&sweeps.len()), "an hour of sweeps at 4 to 5 minutes: {sweeps:?}");
+        // 12 would be an hour of 5 minutes each, which no jitter has made shorter.
+        assert!((13 * 3..=16 * 3).contains(&sweeps.len()), "an hour of sweeps at 4 to 5 minutes: {sweeps:?}");
         assert!(sweeps.chunks(3).all(|sweep| sweep.iter().sum::<usize>() == 250), "each asks for all once: {sweeps:?}");
         assert_eq!(all_calls(&world) - batches(&world).len(), others, "and nothing else is asked");
         assert_eq!(traffic(&world), before, "no read and no write");
@@ -289,56 +290,6 @@ fn a_flood_of_creates_asks_once_for_each_and_is_never_refused() {
     });
 }
 
-fn neighbour(world: &World) {
-    world.state().cloud.add_account(Account::new("AKIDneighbour", "planted-secret-key").owner("neighbour"));
-    let data = json!({"secretId": pai_base64("AKIDneighbour"), "secretKey": pai_base64("planted-secret-key")});
-    world.put_core("secrets", "neighbour", &json!({"data": data}));
-}
-
-#[test]
-fn a_flood_in_one_account_delays_nobody_in_another_and_no_deletion() {
-    run(1, |world| async move {
-        neighbour(&world);
-        start(&world);
-        world.apply("old", &json!({}));
-        at_rest(&world).await;
-        for nth in 0..500 {
-            world.apply(&name(nth), &json!({}));
-        }
-        sleep(Duration::from_secs(5)).await;
-        assert!(calls(&world, "CreatePaiInstance").len() < 200, "the flood is under way");
-        world.apply("other", &json!({"credentialsRef": {"name": "neighbour"}}));
-        world.delete("old");
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(ids(&world.get("other").unwrap()).len(), 1, "the neighbour's is bought");
-        assert_eq!(calls(&world, "TerminateInstances").len(), 1, "and the old one is on its way out");
-    });
-}
-
-#[test]
-fn one_whose_every_pass_fails_delays_nobody() {
-    run(1, |world| async move {
-        start(&world);
-        let black_hole = Rule {
-            at: Place::Api(kube_apiserver_model::Verb::Get, "configmaps"),
-            skip: 0,
-            times: 10_000,
-            trouble: Trouble::BlackHole,
-        };
-        world.state().faults.add(black_hole);
-        let script = json!({"initScript": {"configMapKeyRef": {"name": "script", "key": "run.sh"}}});
-        for nth in 0..8 {
-            world.apply(&format!("poison-{nth}"), &script);
-        }
-        sleep(Duration::from_mins(10)).await;
-        for nth in 0..5 {
-            world.apply(&name(nth), &json!({}));
-        }
-        sleep(Duration::from_secs(3)).await;
-        assert!((0..5).all(|nth| ids(&world.get(&name(nth)).unwrap()).len() == 1));
-    });
-}
-
 #[test]
 fn what_is_remembered_goes_with_the_last_object() {
     run(1, |world| async move {
@@ -351,6 +302,9 @@ fn what_is_remembered_goes_with_the_last_object() {
         at_rest(&world).await;
         let context = operator.context();
         assert_eq!((context.objects.count(), context.cloud_watch.followed(), context.queue.waiting()), (0, 0, 0));
+        sleep(SWEEP).await;
+        let everywhere = std::collections::BTreeSet::from(["default".into()]);
+        assert_eq!(context.credentials.keep_only(&everywhere), 0, "no key is kept");
         let before = all_calls(&world);
         sleep(Duration::from_hours(1)).await;
         assert_eq!(all_calls(&world), before, "nobody is asked about");

@@ -114,8 +114,11 @@ async fn answer(context: &Context, account: &Account, asked: Vec<Asked>, turn: R
 
 /// Asks about at most a page of ids, for which the caller has waited for the turn. Where the cloud refuses the whole because of one of
 /// them, halves are asked, so that the others are seen all the same.
-pub fn describe<'a>(context: &'a Context, account: &'a Account, ids: Vec<String>) -> BoxFuture<'a, Looks> {
+pub fn describe<'a>(context: &'a Context, account: &'a Account, mut ids: Vec<String>) -> BoxFuture<'a, Looks> {
     Box::pin(async move {
+        // Two objects may name one machine: it is asked about once, and both are shown it.
+        ids.sort_unstable();
+        ids.dedup();
         let begun = context.clock.monotonic();
         let request = DescribeInstances::by_ids(ids.iter().map(InstanceId::new).collect());
         let reply = context.cloud.describe_instances_now(account, &request, context.clock.now()).await;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Look;
 use super::batch::{Looks, age};
-use crate::api::{PaiInstance, PaiInstanceStatus, Reason};
+use crate::api::{PaiInstance, PaiInstanceStatus};
 use crate::controller::problem::Problem;
 use crate::controller::queue::Key;
 use crate::controller::record::shown;
@@ -94,7 +94,7 @@ impl Machine {
 #[derive(Debug)]
 struct Trouble {
     since: Instant,
-    reason: Reason,
+    problem: Problem,
     /// The account that the cloud refused; none if it did not come so far.
     under: Option<AccountKey>,
     told: bool,
@@ -292,12 +292,12 @@ impl Book {
     ) -> Vec<Key> {
         let Some((reference, members)) = self.references.get_key_value(reference) else { return Vec::new() };
         let now = Instant::now();
-        let fresh = || Trouble { since: now, reason: problem.reason, under: None, told: false };
+        let fresh = || Trouble { since: now, problem: problem.clone(), under: None, told: false };
         let trouble = self.troubles.entry(Arc::clone(reference)).or_insert_with(fresh);
-        if trouble.reason.needs_a_person() != problem.reason.needs_a_person() {
+        if trouble.problem.reason.needs_a_person() != problem.reason.needs_a_person() {
             trouble.told = false;
         }
-        (trouble.reason, trouble.under) = (problem.reason, under);
+        (trouble.problem, trouble.under) = (problem.clone(), under);
         if trouble.told || !(problem.reason.needs_a_person() || now.duration_since(trouble.since) >= patience) {
             return Vec::new();
         }
@@ -305,7 +305,15 @@ impl Book {
         members.all()
     }
 
-    /// The same for the reference of an object whose pass found that there is no account.
+    /// What makes an account useless at present, once its objects were told: their passes need not find that out one by one, each for as
+    /// long as a call may take. The sweep goes on asking, and wakes them when it is over.
+    pub fn outage(&self, key: &Key, account: &AccountKey) -> Option<Problem> {
+        let trouble = self.troubles.get(&self.objects.get(key)?.reference)?;
+        let is_known = trouble.told && trouble.under.as_ref() == Some(account);
+        (is_known && !trouble.problem.reason.needs_a_person()).then(|| trouble.problem.clone())
+    }
+
+    /// Notes the trouble of the reference of an object whose pass found that there is no account.
     pub fn trouble_of(&mut self, key: &Key, problem: &Problem) -> Vec<Key> {
         let Some(reference) = self.objects.get(key).map(|followed| Arc::clone(&followed.reference)) else {
             return Vec::new();
@@ -323,14 +331,14 @@ impl Book {
 
     /// The references whose credentials are of no use until a person acts.
     pub fn without_credentials(&self) -> Vec<Arc<Reference>> {
-        let stuck = self.troubles.iter().filter(|(_, trouble)| trouble.reason.needs_a_person());
+        let stuck = self.troubles.iter().filter(|(_, trouble)| trouble.problem.reason.needs_a_person());
         stuck.map(|(reference, _)| Arc::clone(reference)).collect()
     }
 
     /// Whether one of these references is among them.
     pub fn are_stuck(&self, references: &[Arc<Reference>]) -> bool {
         let troubles = references.iter().filter_map(|reference| self.troubles.get(reference));
-        troubles.into_iter().any(|trouble| trouble.reason.needs_a_person())
+        troubles.into_iter().any(|trouble| trouble.problem.reason.needs_a_person())
     }
 
     /// Notes which account a reference leads to now. Returns whom to tell if that is not the one that was of no use.

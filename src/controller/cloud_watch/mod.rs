@@ -69,7 +69,7 @@ impl CloudWatch {
     }
 
     /// The machines as they are now: from a look that is no older than `recent`, or else from one made at once, together with what other objects of
-    /// the account ask at this moment.
+    /// the account ask at this moment. Of an account that has been out of reach for minutes nothing is asked, unless `recent` is zero.
     pub async fn look(
         &self,
         context: &Arc<Context>,
@@ -80,6 +80,11 @@ impl CloudWatch {
     ) -> Result<BTreeMap<String, Look>, Problem> {
         if let Some(looks) = self.book().recent(&account.key(), ids, recent) {
             return Ok(looks);
+        }
+        if !recent.is_zero()
+            && let Some(problem) = self.book().outage(key, &account.key())
+        {
+            return Err(problem);
         }
         let looks = self.batches.describe(context, account, ids).await?;
         self.book().note_all(account, key, &looks);

@@ -52,6 +52,8 @@ async fn settled(context: &Arc<Context>) {
         sweep(context).await;
         debug!(seconds = begun.elapsed().as_secs_f64(), "swept");
         context.metrics.swept(context.clock.now());
+        // The last good ones are kept for deletions; where no object is left nobody needs them.
+        context.credentials.keep_only(&context.objects.namespaces());
         sleep_until(begun + context.clock.jittered(context.sweep_interval)).await;
         context.cloud_watch.book().begin_sweep();
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tower::BoxError;
 
 use super::*;
+use crate::telemetry::sight::Sight;
 
 /// An answer: its status, its body, and what comes after that.
 struct Answer(u16, String, End);
@@ -95,11 +96,16 @@ fn shown(seen: Seen) -> String {
 
 /// Follows a server with this script until it has no answer any more: what was seen, and what it was asked.
 async fn followed(script: Vec<Answer>) -> (Vec<String>, Vec<(String, u64, String)>) {
+    followed_with(&Arc::default(), script).await
+}
+
+async fn followed_with(sight: &Arc<Sight>, script: Vec<Answer>) -> (Vec<String>, Vec<(String, u64, String)>) {
+    sight.begin(1);
     let asked = Asked::default();
     let (count, client) = (script.len(), client(script, &asked));
     let (sender, seen) = channel(100);
     let api = Api::all(client.clone());
-    let follower = tokio::spawn(follow(client, api, Some("a=b".to_owned()), sender));
+    let follower = tokio::spawn(follow(client, api, Some("a=b".to_owned()), sight.of(0), sender));
     let all_was_asked = async {
         while asked.lock().unwrap().len() <= count {
             sleep(Duration::from_secs(1)).await;
@@ -182,6 +188,36 @@ async fn a_watch_goes_on_where_it_was_until_that_is_forgotten() {
     assert_eq!(versions(&asked), order);
 }
 
+/// As after the CRD was removed, and brought back.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_does_not_begin_is_blind_until_one_does() {
+    let gone = || (0..8).map(|_| Answer(404, failure(404).to_string(), End::Clean));
+    let sight = Arc::new(Sight::default());
+    followed_with(&sight, [whole_list(&[], 7)].into_iter().chain(gone()).collect()).await;
+    assert!(sight.is_blind());
+    followed_with(&sight, vec![whole_list(&[], 7)]).await;
+    assert!(!sight.is_blind());
+    followed_with(&sight, gone().collect()).await;
+    assert!(sight.is_blind(), "a list that fails sees nothing, either");
+}
+
+/// One event that cannot be read, and good ones after it.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_goes_on_after_a_bad_event_sees() {
+    let sight = Arc::new(Sight::default());
+    sight.begin(1);
+    let Answer(status, events, _) = watch_of(&[("ADDED", json!({"metadata": 7})), ("ADDED", object("b", 8))]);
+    let client = client(vec![whole_list(&[], 7), Answer(status, events, End::Dead)], &Asked::default());
+    let (sender, mut seen) = channel(100);
+    let follower = tokio::spawn(follow(client.clone(), Api::all(client), None, sight.of(0), sender));
+    for expected in ["init", "listed", "an event failed", "changed b"] {
+        assert_eq!(seen.next().await.map(shown).as_deref(), Some(expected));
+    }
+    sleep(Duration::from_mins(1)).await;
+    assert!(!sight.is_blind());
+    follower.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_dead_is_begun_again() {
     let Answer(status, change, _) = watch_of(&[("ADDED", object("b", 8))]);
@@ -204,7 +240,7 @@ async fn an_object_that_cannot_be_read_spoils_the_list_and_is_named() {
     let list = json!({"items": items, "metadata": {"resourceVersion": "7"}});
     let client = client(vec![Answer(200, list.to_string(), End::Clean)], &Asked::default());
     let (sender, mut seen) = channel(100);
-    let follower = tokio::spawn(follow(client.clone(), Api::all(client), None, sender));
+    let follower = tokio::spawn(follow(client.clone(), Api::all(client), None, Arc::<Sight>::default().of(0), sender));
     for expected in ["init", "found a"] {
         assert_eq!(seen.next().await.map(shown).as_deref(), Some(expected));
     }
@@ -218,6 +254,10 @@ async fn it_ends_when_nobody_listens() {
     let client = client(vec![whole_list(&["a"], 7)], &Asked::default());
     let (sender, seen) = channel(1);
     drop(seen);
-    let ended = timeout(Duration::from_secs(1), follow(client.clone(), Api::all(client), None, sender)).await;
+    let ended = timeout(
+        Duration::from_secs(1),
+        follow(client.clone(), Api::all(client), None, Arc::<Sight>::default().of(0), sender),
+    )
+    .await;
     assert_eq!(ended, Ok(()));
 }

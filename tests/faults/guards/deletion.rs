@@ -111,3 +111,32 @@ fn a_list_that_is_shorter_than_it_says_shows_no_absence() {
         assert!(Ready::of(&web(&world)).status, "{:?}", Ready::of(&web(&world)));
     });
 }
+
+/// What was decided before a hold-up is decided anew after it: a person may have kept the machine meanwhile.
+#[test]
+fn a_held_up_process_terminates_nothing_on_an_old_decision() {
+    run(1, |world| async move {
+        let _operator = running(&world, &json!({})).await;
+        world.state().faults.once(Place::StatusWrite, Trouble::FreezeAfter(Duration::from_mins(1)));
+        world.delete("web");
+        sleep(Duration::from_secs(10)).await;
+        world.patch("web", json!({"spec": {"deletionPolicy": "Retain"}}));
+        settle(&world).await;
+        assert_eq!(world.get("web"), None);
+        assert_eq!(calls(&world, "TerminateInstances"), 0, "the machine was to be kept");
+    });
+}
+
+#[test]
+fn without_leadership_nothing_is_terminated() {
+    run(1, |world| async move {
+        let operator = running(&world, &json!({})).await;
+        operator.lose_leadership();
+        world.delete("web");
+        sleep(Duration::from_mins(5)).await;
+        assert_eq!(calls(&world, "TerminateInstances"), 0);
+        operator.lead_again();
+        settle(&world).await;
+        assert_ne!(calls(&world, "TerminateInstances"), 0);
+    });
+}

@@ -1,0 +1,153 @@
+//! What one account, or one object, may take from the others: passes, calls and time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tencentcloud_simulator::Account;
+use tokio::time::sleep;
+
+use crate::faults::{Place, Rule, Trouble};
+use crate::person::{condition, ids, pai_base64};
+use crate::run::run;
+use crate::scale::{SWEEP, at_rest, calls, id_of, name, ready, settle, start, traffic};
+use crate::world::World;
+
+/// Another account, and a Secret of its name with its key.
+fn neighbour(world: &World, name: &str) {
+    let id = format!("AKID{name}");
+    world.state().cloud.add_account(Account::new(&id, "planted-secret-key").owner(name));
+    let data = json!({"secretId": pai_base64(&id), "secretKey": pai_base64("planted-secret-key")});
+    world.put_core("secrets", name, &json!({"data": data}));
+}
+
+fn of(account: &str) -> Value {
+    json!({"credentialsRef": {"name": account}})
+}
+
+#[test]
+fn a_flood_in_one_account_delays_nobody_in_another_and_no_deletion() {
+    run(1, |world| async move {
+        neighbour(&world, "neighbour");
+        start(&world);
+        world.apply("old", &json!({}));
+        at_rest(&world).await;
+        for nth in 0..500 {
+            world.apply(&name(nth), &json!({}));
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert!(calls(&world, "CreatePaiInstance").len() < 200, "the flood is under way");
+        world.apply("other", &of("neighbour"));
+        world.delete("old");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(ids(&world.get("other").unwrap()).len(), 1, "the neighbour's is bought");
+        assert_eq!(calls(&world, "TerminateInstances").len(), 1, "and the old one is on its way out");
+    });
+}
+
+/// More of them would want a pass at a time than there are.
+#[test]
+fn floods_in_two_accounts_delay_nobody_in_a_third_and_no_deletion() {
+    run(1, |world| async move {
+        for account in ["left", "right", "third"] {
+            neighbour(&world, account);
+        }
+        start(&world);
+        world.apply("old", &of("third"));
+        at_rest(&world).await;
+        for nth in 0..400 {
+            world.apply(&format!("left-{nth}"), &of("left"));
+            world.apply(&format!("right-{nth}"), &of("right"));
+        }
+        sleep(Duration::from_secs(10)).await;
+        let bought = calls(&world, "CreatePaiInstance").len();
+        assert!((300..600).contains(&bought), "both floods are under way, at their full rates: {bought}");
+        world.apply("other", &of("third"));
+        world.delete("old");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(ids(&world.get("other").unwrap()).len(), 1, "the third one's is bought");
+        assert_eq!(calls(&world, "TerminateInstances").len(), 1, "and the old one is on its way out");
+    });
+}
+
+/// Its calls hang for as long as a call may, and each of its objects has something to find out.
+#[test]
+fn a_region_that_never_answers_delays_nobody_elsewhere() {
+    run(1, |world| async move {
+        start(&world);
+        for nth in 0..200 {
+            world.apply(&format!("far-{nth}"), &json!({"region": "ap-beijing"}));
+        }
+        at_rest(&world).await;
+        let silent = Rule { at: Place::CloudOf("ap-beijing"), skip: 0, times: 100_000, trouble: Trouble::BlackHole };
+        world.state().faults.add(silent);
+        for nth in 0..40 {
+            sleep(Duration::from_secs(20)).await;
+            world.apply(&name(nth), &json!({}));
+            sleep(Duration::from_secs(5)).await;
+            assert_eq!(ids(&world.get(&name(nth)).unwrap()).len(), 1, "{nth}");
+        }
+        let synced = |nth: usize| {
+            let object = world.get(&format!("far-{nth}")).unwrap();
+            condition(&object, "Synced").unwrap()["status"].clone()
+        };
+        assert!((0..200).all(|nth| synced(nth) == "False"), "they say that nobody sees them");
+        world.state().faults = crate::faults::Faults::default();
+        sleep(Duration::from_mins(1)).await;
+        assert!((0..200).all(|nth| synced(nth) == "True"), "and that it is over");
+    });
+}
+
+#[test]
+fn one_whose_every_pass_fails_delays_nobody() {
+    run(1, |world| async move {
+        start(&world);
+        let black_hole = Rule {
+            at: Place::Api(kube_apiserver_model::Verb::Get, "configmaps"),
+            skip: 0,
+            times: 10_000,
+            trouble: Trouble::BlackHole,
+        };
+        world.state().faults.add(black_hole);
+        let script = json!({"initScript": {"configMapKeyRef": {"name": "script", "key": "run.sh"}}});
+        for nth in 0..40 {
+            world.apply(&format!("poison-{nth}"), &script);
+        }
+        sleep(Duration::from_mins(10)).await;
+        for nth in 0..5 {
+            world.apply(&name(nth), &json!({}));
+        }
+        sleep(Duration::from_secs(3)).await;
+        assert!((0..5).all(|nth| ids(&world.get(&name(nth)).unwrap()).len() == 1));
+    });
+}
+
+/// However it came to that: both are shown the same, and neither takes the other's answer for an absence.
+#[test]
+fn two_objects_that_name_one_machine_do_not_write_for_ever() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 2).await;
+        let path = format!("{}/status", crate::person::path("web-001"));
+        world.ask("PATCH", &path, json!({"status": {"instanceIds": [id_of(&world, "web-000")]}}));
+        sleep(12 * SWEEP).await;
+        let before = traffic(&world).1;
+        sleep(Duration::from_hours(1)).await;
+        assert_eq!(traffic(&world).1, before, "no write in an hour of sweeps");
+        assert_eq!(ready(&world, "web-000").reason, "Available");
+    });
+}
+
+/// The room that the first listing took is given back while the second one, which somebody waits for, is under way.
+#[test]
+fn who_waits_for_a_listing_is_called_when_it_is_there() {
+    run(1, |world| async move {
+        let slow = Trouble::SlowAnswer(Duration::from_secs(5));
+        world.state().faults.add(Rule { at: Place::Cloud("DescribePaiInstances"), skip: 0, times: 100, trouble: slow });
+        start(&world);
+        world.apply("first", &json!({}));
+        sleep(Duration::from_secs(47)).await;
+        world.apply("second", &json!({}));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(ids(&world.get("second").unwrap()).len(), 1, "it is bought as soon as it was looked for");
+    });
+}
