@@ -13,6 +13,7 @@
 mod admission;
 mod cases;
 mod monitoring;
+mod notes;
 mod rendered;
 mod rights;
 mod server;

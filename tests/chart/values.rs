@@ -79,6 +79,30 @@ fn collect(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     }
 }
 
+/// Where a schema lets keys through that it does not name, although it names some.
+fn open_parts(schema: &Value, path: &str) -> Vec<String> {
+    let below = |key: String, part: &Value| open_parts(part, &format!("{path}/{key}"));
+    let mut open: Vec<String> = match schema {
+        Value::Object(parts) => parts.iter().flat_map(|(key, part)| below(key.clone(), part)).collect(),
+        Value::Array(parts) => parts.iter().enumerate().flat_map(|(nth, part)| below(nth.to_string(), part)).collect(),
+        _ => Vec::new(),
+    };
+    let names_keys = schema.get("properties").is_some_and(|named| named.get("type").is_none_or(Value::is_object));
+    if names_keys && schema.get("additionalProperties") != Some(&json!(false)) {
+        open.push(path.to_owned());
+    }
+    open
+}
+
+#[test]
+fn a_key_that_the_schema_does_not_name_is_refused_everywhere() {
+    let text = fs::read_to_string(chart().join("values.schema.json")).unwrap();
+    let mut schema: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(open_parts(&schema, ""), Vec::<String>::new());
+    schema["properties"]["image"].as_object_mut().unwrap().remove("additionalProperties");
+    assert_eq!(open_parts(&schema, ""), ["/properties/image"]);
+}
+
 #[test]
 fn a_mistake_is_refused_and_the_message_names_the_value() {
     let table = [
