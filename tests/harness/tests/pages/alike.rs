@@ -58,22 +58,21 @@ impl Ids {
     }
 
     /// Learns from what was printed if it is what the page shows, where `...` on a line of its own stands for any lines; else says what is
-    /// missing. In a table of Events the order does not count, since some happen in one second, nor does what else was told.
-    pub fn learn_all(&mut self, shown: &[String], printed: &str, events: bool) -> Result<(), String> {
+    /// missing.
+    pub fn learn_all(&mut self, shown: &[String], printed: &str) -> Result<(), String> {
         let mut learned = self.clone();
-        let printed: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
+        let printed = lines(printed);
         let mut next = 0;
-        let mut skips = events;
+        let mut skips = false;
         for line in shown {
             if line.trim() == "..." {
                 skips = true;
                 continue;
             }
-            let from = if events { 0 } else { next };
-            let mut rest = (from..printed.len()).take(if skips { usize::MAX } else { 1 });
+            let mut rest = (next..printed.len()).take(if skips { usize::MAX } else { 1 });
             let found = rest.find(|at| learned.line(line, printed[*at]));
             next = found.ok_or_else(|| format!("not printed: {line}"))? + 1;
-            skips = events;
+            skips = false;
         }
         if !skips && next < printed.len() {
             return Err(format!("not on the page: {}", printed[next]));
@@ -81,6 +80,27 @@ impl Ids {
         *self = learned;
         Ok(())
     }
+
+    /// The same for a table of Events: their order does not count, since some happen in one second, nor does what else went well. A warning
+    /// that the page does not show counts, unless it has `...`: a reader would wonder.
+    pub fn learn_events(&mut self, shown: &[String], printed: &str) -> Result<(), String> {
+        let mut learned = self.clone();
+        let mut left = lines(printed);
+        for line in shown.iter().filter(|line| line.trim() != "...") {
+            let found = left.iter().position(|printed| learned.line(line, printed));
+            left.remove(found.ok_or_else(|| format!("not printed: {line}"))?);
+        }
+        let warning = left.iter().find(|line| line.split_whitespace().any(|word| word == "Warning"));
+        if let (Some(warning), true) = (warning, shown.iter().all(|line| line.trim() != "...")) {
+            return Err(format!("not on the page: {warning}"));
+        }
+        *self = learned;
+        Ok(())
+    }
+}
+
+fn lines(printed: &str) -> Vec<&str> {
+    printed.lines().filter(|line| !line.trim().is_empty()).collect()
 }
 
 /// A line with placeholders and single blanks.
@@ -96,10 +116,13 @@ fn masked(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn learned(shown: &[&str], printed: &str, events: bool) -> Result<Ids, String> {
+    fn learned(shown: &[&str], printed: &str) -> Result<Ids, String> {
         let mut ids = Ids::default();
-        let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
-        ids.learn_all(&shown, printed, events).map(|()| ids)
+        ids.learn_all(&owned(shown), printed).map(|()| ids)
+    }
+
+    fn owned(shown: &[&str]) -> Vec<String> {
+        shown.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -107,29 +130,37 @@ mod tests {
         let ids = learned(
             &["NAME  AGE", "a     ins-aaaaaaaa   4m2s", "at 2026-11-24T19:56:53Z: ins-aaaaaaaa runs at 198.18.0.4."],
             "NAME   AGE\na   ins-bbbbbbbb   3s\n\nat 2027-01-01T00:00:00Z: ins-bbbbbbbb runs at 198.18.0.77.\n",
-            false,
         );
         assert_eq!(ids.unwrap().put_into("adopt:ins-aaaaaaaa ins-cccccccc"), "adopt:ins-bbbbbbbb ins-cccccccc");
     }
 
     #[test]
     fn all_else_counts() {
-        assert!(learned(&["a True"], "a False", false).is_err());
-        assert!(learned(&["a"], "a\nb", false).is_err());
-        assert!(learned(&["a", "b"], "a", false).is_err());
-        assert!(learned(&["a", "b"], "b\na", false).is_err());
+        assert!(learned(&["a True"], "a False").is_err());
+        assert!(learned(&["a"], "a\nb").is_err());
+        assert!(learned(&["a", "b"], "a").is_err());
+        assert!(learned(&["a", "b"], "b\na").is_err());
         // One machine is not two.
-        assert!(learned(&["ins-aaaaaaaa", "ins-aaaaaaaa"], "ins-bbbbbbbb\nins-cccccccc", false).is_err());
-        assert!(learned(&["ins-aaaaaaaa", "ins-dddddddd"], "ins-bbbbbbbb\nins-bbbbbbbb", false).is_err());
-        assert!(learned(&["ins-aaaaaaaa ins-aaaaaaaa"], "ins-bbbbbbbb ins-cccccccc", false).is_err());
+        assert!(learned(&["ins-aaaaaaaa", "ins-aaaaaaaa"], "ins-bbbbbbbb\nins-cccccccc").is_err());
+        assert!(learned(&["ins-aaaaaaaa", "ins-dddddddd"], "ins-bbbbbbbb\nins-bbbbbbbb").is_err());
+        assert!(learned(&["ins-aaaaaaaa ins-aaaaaaaa"], "ins-bbbbbbbb ins-cccccccc").is_err());
     }
 
     #[test]
     fn dots_leave_something_out() {
-        assert!(learned(&["...", "b", "..."], "a\na\nb\nc", false).is_ok());
-        assert!(learned(&["...", "b"], "a\nb\nc", false).is_err());
-        assert!(learned(&["the long mess ..."], "the long message", false).is_ok());
-        assert!(learned(&["5s  b", "7s  a"], "1s  a\n2s  c\n3s  b", true).is_ok());
-        assert!(learned(&["5s  d"], "1s  a", true).is_err());
+        assert!(learned(&["...", "b", "..."], "a\na\nb\nc").is_ok());
+        assert!(learned(&["...", "b"], "a\nb\nc").is_err());
+        assert!(learned(&["the long mess ..."], "the long message").is_ok());
+    }
+
+    #[test]
+    fn of_events_each_one_shown_and_each_warning_counts() {
+        let fits = |shown: &[&str], printed: &str| Ids::default().learn_events(&owned(shown), printed).is_ok();
+        assert!(fits(&["5s  Normal b", "7s  Normal a"], "1s  Normal a\n2s  Normal c\n3s  Normal b"));
+        assert!(!fits(&["5s  Normal d"], "1s  Normal a"));
+        // One that happened once was not told twice.
+        assert!(!fits(&["5s  Normal a", "6s  Normal a"], "1s  Normal a"));
+        assert!(!fits(&["5s  Normal a"], "1s  Normal a\n2s  Warning b"));
+        assert!(fits(&["5s  Normal a", "..."], "1s  Normal a\n2s  Warning b"));
     }
 }

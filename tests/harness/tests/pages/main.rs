@@ -20,8 +20,18 @@ use std::path::Path;
 use session::Session;
 
 /// The guides that hold commands to be tried, in this order: the first counts revisions of the release, the last takes the CRD away.
-const GUIDES: [&str; 8] =
-    ["upgrade", "leadership", "spending", "credentials", "security", "api-action", "troubleshooting", "uninstall"];
+const GUIDES: [&str; 10] = [
+    "upgrade",
+    "leadership",
+    "spending",
+    "credentials",
+    "security",
+    "api-action",
+    "troubleshooting",
+    "gitops",
+    "alerts",
+    "uninstall",
+];
 
 /// Leaves nothing of a page to the next one.
 const CLEAN: &str = "
@@ -45,10 +55,9 @@ const CLEAN: &str = "
 fn try_pages(session: &Session, pages: impl IntoIterator<Item = String>, between: &str) {
     let mut wrong = Vec::new();
     for (nth, page) in pages.into_iter().enumerate() {
-        if nth > 0 {
-            session.cause(between);
-        }
-        wrong.extend(session.follow(&page).err());
+        let clean = if nth > 0 { session.cause(between) } else { Ok(()) };
+        let followed = clean.map_err(|why| format!("before {page}: {why}")).and_then(|()| session.follow(&page));
+        wrong.extend(followed.err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
@@ -59,6 +68,23 @@ fn the_guides() {
     session.up("");
     // Mends the release and the Secret, too.
     try_pages(&session, GUIDES.map(|page| format!("docs/{page}.md")), &format!("{CLEAN}\nmake up"));
+}
+
+/// Pages whose commands build and measure; they are no reader's of a cluster.
+const OF_DEVELOPERS: [&str; 5] = ["chaos", "faults", "guards", "model-check", "benchmarks"];
+
+#[test]
+fn each_page_with_commands_is_tried() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let tried = GUIDES.contains(&name) || OF_DEVELOPERS.contains(&name) || name == "quickstart";
+        if path.extension().is_some_and(|end| end == "md") && !tried {
+            let steps = page::steps(&std::fs::read_to_string(&path).unwrap());
+            assert_eq!(steps, [], "{name} is in no list of pages to be tried");
+        }
+    }
 }
 
 #[test]
@@ -91,7 +117,10 @@ fn the_runbooks() {
     pages.retain(|page| page != "README" && !SLOW.contains(&page.as_str()));
     pages.sort();
     if let Ok(only) = std::env::var("PAI_PAGE") {
-        pages.retain(|page| only.split(',').any(|one| one == page));
+        let only: Vec<String> = only.split(',').map(str::to_owned).collect();
+        let unknown: Vec<&String> = only.iter().filter(|page| !pages.contains(page)).collect();
+        assert!(unknown.is_empty(), "PAI_PAGE names no runbook that is tried: {unknown:?}");
+        pages = only;
     }
     try_runbooks("runbooks", &pages);
 }

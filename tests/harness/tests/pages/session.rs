@@ -57,13 +57,13 @@ impl Session {
 
     /// Starts the stack, with more arguments for the operator.
     pub fn up(&self, operator_args: &str) {
-        self.cause(&format!("OPERATOR_ARGS='{operator_args}' make up"));
+        self.cause(&format!("OPERATOR_ARGS='{operator_args}' make up")).unwrap();
     }
 
-    /// Brings something about; it must succeed.
-    pub fn cause(&self, script: &str) {
+    /// Brings something about, or says how that failed.
+    pub fn cause(&self, script: &str) -> Result<(), String> {
         let printed = self.shell(script);
-        assert!(printed.succeeded, "{script}\n{}", printed.text);
+        if printed.succeeded { Ok(()) } else { Err(format!("{script}\n{}", printed.text)) }
     }
 
     /// The text of a page.
@@ -78,7 +78,9 @@ impl Session {
         for step in without_repetitions(steps(&text)) {
             let begun = Instant::now();
             match &step.act {
-                Act::Cause(script) => self.cause(script),
+                Act::Cause(script) => {
+                    self.cause(script).map_err(|why| format!("{page}:{}: {why}\n{}", step.line, self.state()))?;
+                }
                 Act::NotRun(why) => eprintln!("{page}:{}: not run: {why}", step.line),
                 Act::Command { text, shows } => {
                     self.type_in(text, shows.as_deref(), &mut ids)
@@ -104,9 +106,10 @@ impl Session {
         loop {
             let printed = self.shell(&command);
             let alike = match shows {
-                Some(shows) => ids.learn_all(shows, &printed.text, events),
-                None if printed.succeeded => Ok(()),
-                None => Err("it failed".to_owned()),
+                _ if printed.succeeded == shows.is_some_and(tells_of_failure) => Err(printed.ended().to_owned()),
+                Some(shows) if events => ids.learn_events(shows, &printed.text),
+                Some(shows) => ids.learn_all(shows, &printed.text),
+                None => Ok(()),
             };
             match alike {
                 Ok(()) => return Ok(()),
@@ -136,6 +139,20 @@ impl Session {
         let output = self.stack.meant_by(&mut bash).output().unwrap();
         Printed { text: String::from_utf8_lossy(&output.stdout).into_owned(), succeeded: output.status.success() }
     }
+}
+
+impl Printed {
+    fn ended(&self) -> &'static str {
+        if self.succeeded { "it succeeded, but the page shows a failure" } else { "it failed" }
+    }
+}
+
+/// Whether what a page shows is how a command fails: kubectl's words for it, and the answer of `kubectl auth can-i`.
+fn tells_of_failure(shows: &[String]) -> bool {
+    let fails = |line: &String| {
+        ["Error", "error:", "The PaiInstance \""].iter().any(|word| line.starts_with(word)) || line == "no"
+    };
+    shows.iter().any(fails)
 }
 
 /// The steps without the commands that are shown alone and, further down, with what they print.
