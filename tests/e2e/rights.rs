@@ -7,8 +7,17 @@ use serde_json::{Value, json};
 
 use crate::scene::{PASSWORD, PATIENCE, condition, example};
 
-/// One right: verb, group/resource, and the name where it is bound to one.
-type Right = (String, String, String);
+/// What is granted, or what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    verb: String,
+    /// `group/resource`.
+    resource: String,
+    /// Empty: of any name.
+    name: String,
+    /// Empty: all over the cluster.
+    namespace: String,
+}
 
 const SCRIPT: &str = "#!/bin/bash\necho hello\n";
 
@@ -59,7 +68,7 @@ fn nothing_is_denied_and_nothing_is_granted_in_vain() {
         }
         let user = stack.operator_user().unwrap();
         let (taken, denied) = asked(&stack, &user);
-        let denied: Vec<_> = denied.iter().filter(|(_, resource, _)| !is_expected(&mode, resource)).collect();
+        let denied: Vec<_> = denied.iter().filter(|right| !is_expected(&mode, &right.resource)).collect();
         assert!(denied.is_empty(), "{}: the API server denied {denied:?}", mode.name);
         let granted = granted(&stack);
         assert!(granted.len() > 10, "{}: {granted:?}", mode.name);
@@ -128,7 +137,12 @@ fn asked(stack: &Stack, user: &str) -> (BTreeSet<Right>, BTreeSet<Right>) {
         let sub = Some(text("/objectRef/subresource")).filter(|sub| !sub.is_empty());
         let resource =
             sub.map_or_else(|| text("/objectRef/resource"), |sub| format!("{}/{sub}", text("/objectRef/resource")));
-        let right = (text("/verb"), format!("{}/{resource}", text("/objectRef/apiGroup")), text("/objectRef/name"));
+        let right = Right {
+            verb: text("/verb"),
+            resource: format!("{}/{resource}", text("/objectRef/apiGroup")),
+            name: text("/objectRef/name"),
+            namespace: text("/objectRef/namespace"),
+        };
         if event.pointer("/responseStatus/code") == Some(&json!(403)) {
             denied.insert(right)
         } else {
@@ -152,6 +166,7 @@ fn granted(stack: &Stack) -> BTreeSet<Right> {
                 && role["metadata"]["name"] == binding["roleRef"]["name"]
                 && (role["kind"] == "ClusterRole" || role["metadata"]["namespace"] == binding["metadata"]["namespace"])
         });
+        let namespace = binding["metadata"]["namespace"].as_str().unwrap_or_default();
         for rule in role.unwrap()["rules"].as_array().unwrap() {
             let words = |key: &str| -> Vec<String> {
                 let all = rule[key].as_array().into_iter().flatten();
@@ -166,13 +181,21 @@ fn granted(stack: &Stack) -> BTreeSet<Right> {
                 pairs.map(move |pair| (verb, pair)).collect::<Vec<_>>()
             }) {
                 let group = rule["apiGroups"][0].as_str().unwrap();
-                granted.insert((verb.clone(), format!("{group}/{resource}"), name.clone()));
+                granted.insert(Right {
+                    verb: verb.clone(),
+                    resource: format!("{group}/{resource}"),
+                    name: name.clone(),
+                    namespace: namespace.to_owned(),
+                });
             }
         }
     }
     granted
 }
 
-fn covers((verb, resource, name): &Right, (used_verb, used_resource, used_name): &Right) -> bool {
-    verb == used_verb && resource == used_resource && (name.is_empty() || name == used_name)
+fn covers(granted: &Right, used: &Right) -> bool {
+    let reaches = |granted: &str, used: &str| granted.is_empty() || granted == used;
+    (&granted.verb, &granted.resource) == (&used.verb, &used.resource)
+        && reaches(&granted.name, &used.name)
+        && reaches(&granted.namespace, &used.namespace)
 }
