@@ -25,7 +25,7 @@ CHECKERS = $$($(HARNESS) cache)/lint-$$(sha256sum tests/lint/requirements.txt | 
 SCRIPTS := .ci/run tests/teeth/run
 
 .PHONY: help demo up down test test-oldest test-image faults chaos teeth bench operator-static lint gen image programs tools harness \
-        checkers lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
+        checkers advisories cargo-deny lint-rust lint-deny lint-chart lint-alerts lint-files lint-scripts
 
 help:
 	@echo 'make demo   the main job on real parts: install, create, wait, show, delete, stop'
@@ -37,6 +37,7 @@ help:
 	@echo 'make chaos  100 objects while the operator is killed and the cloud misbehaves, twice: about 20 minutes'
 	@echo 'make teeth  takes each guard away in turn: its test must fail'
 	@echo 'make lint   formatting, clippy, licences, chart and manifests'
+	@echo 'make advisories  known vulnerabilities of the dependencies, as of today'
 	@echo 'make gen    regenerates the CRD, its copy in the chart, deploy/operator.yaml and the pages of reference'
 	@echo 'make bench  measurements into target/bench/report.json'
 	@echo 'make image  the container image'
@@ -94,7 +95,7 @@ operator-static:
 
 # Measured is what is shipped. It needs a machine with nothing else to do.
 bench: tools operator-static
-	@echo 'building the stand-in cloud and the bench for release, usually 4 minutes; then it takes half an hour'
+	@echo 'building the stand-in cloud and the bench for release, usually 4 minutes; then it takes about two hours'
 	cargo build --locked --release --package tencentcloud-simulator --package pai-bench
 	PAI_OPERATOR_BIN=$(abspath $(STATIC)) PAI_SIMULATOR_BIN=$(abspath $(TARGET)/release/tencentcloud-simulator) \
 	  $(TARGET)/release/pai-bench
@@ -134,15 +135,23 @@ lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# cargo-deny is built without optimisation: it runs for a second and would compile for minutes more.
-lint-deny: harness
+CARGO_DENY = "$$($(HARNESS) cache)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny"
+
+# Built without optimisation: it runs for a second and would compile for minutes more.
+cargo-deny: harness
 	@cache="$$($(HARNESS) cache)/cargo-deny-$(CARGO_DENY_VERSION)"; \
 	if [ ! -x "$$cache/bin/cargo-deny" ]; then \
 	  echo "building cargo-deny $(CARGO_DENY_VERSION) once, usually 4 minutes on 2 cores; it is kept in $$cache"; \
 	  cargo install --locked --quiet --debug --root "$$cache" "cargo-deny@$(CARGO_DENY_VERSION)"; \
-	fi; \
-	cargo fetch --locked --quiet; \
-	"$$cache/bin/cargo-deny" --offline --all-features check bans licenses sources
+	fi
+	@cargo fetch --locked --quiet
+
+lint-deny: cargo-deny
+	$(CARGO_DENY) --offline --all-features check bans licenses sources
+
+# Apart from `make lint`: its answer depends on the day, and it fetches the database of RustSec.
+advisories: cargo-deny
+	$(CARGO_DENY) --all-features check advisories
 
 # Checks of kube-score that all but the restricted values ignore:
 # - pod-networkpolicy: the policy is an option, since the addresses of API servers differ;
