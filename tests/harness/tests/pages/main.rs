@@ -48,6 +48,7 @@ const CLEAN: &str = "
       kubectl delete role,rolebinding $name --ignore-not-found > /dev/null
     done
     kubectl delete quota pai-machines --ignore-not-found > /dev/null
+    kubectl delete events --all > /dev/null # another page may have used the name of this one's object
     cloud POST reset
 ";
 
