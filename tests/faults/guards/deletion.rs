@@ -117,9 +117,9 @@ fn a_list_that_is_shorter_than_it_says_shows_no_absence() {
 fn a_held_up_process_terminates_nothing_on_an_old_decision() {
     run(1, |world| async move {
         let _operator = running(&world, &json!({})).await;
-        world.state().faults.once(Place::StatusWrite, Trouble::FreezeAfter(Duration::from_mins(1)));
+        world.state().faults.once(Place::StatusWrite, Trouble::FreezeAfter(Duration::from_secs(12)));
         world.delete("web");
-        sleep(Duration::from_secs(10)).await;
+        sleep(Duration::from_secs(5)).await;
         world.patch("web", json!({"spec": {"deletionPolicy": "Retain"}}));
         settle(&world).await;
         assert_eq!(world.get("web"), None);
