@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 const BLOCK: usize = 64;
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// The keys that were made from one secret key: the last day's, one for each service. To make one costs four HMACs, to use it one:
+/// The keys that were made from one secret key: the last day's, one for each service. To make one costs three HMACs, to use it one:
 /// half of what a signature takes.
 #[derive(Default)]
 pub(super) struct SigningKeys(Mutex<Vec<Arc<SigningKey>>>);

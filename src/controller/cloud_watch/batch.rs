@@ -1,7 +1,7 @@
 //! Batches: many ids in one call, such that one bad id spoils nothing for the others; and what several passes ask at one moment, asked
 //! together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
@@ -96,8 +96,8 @@ async fn serve(context: Arc<Context>, account: Account) {
 async fn answer(context: &Context, account: &Account, asked: Vec<Asked>, turn: Result<(), CallError>) {
     let looks = match turn {
         Ok(()) => {
-            let ids: BTreeSet<&String> = asked.iter().flat_map(|asked| &asked.ids).collect();
-            Ok(describe(context, account, ids.into_iter().cloned().collect()).await)
+            let ids = asked.iter().flat_map(|asked| &asked.ids).cloned().collect();
+            Ok(describe(context, account, ids).await)
         }
         Err(error) => Err(Problem::failed_read(Action::DescribeInstances, &error)),
     };
