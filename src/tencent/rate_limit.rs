@@ -2,6 +2,7 @@
 //! can stop it; must not send more in a second than the cloud takes, which counts in windows of one second.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use super::action::Action;
 use super::credentials::SecretId;
 use super::region::Region;
+
+mod lead;
+
+use lead::Lead;
 
 /// Share of the documented rate that is used, in percent: 19.8 of 20 calls a second, as many as [`WINDOW`] lets through.
 const SHARE_PERCENT: u64 = 99;
@@ -20,10 +25,8 @@ const WINDOW: Duration = Duration::from_millis(1010);
 /// For how long tokens for creates that nobody came for are kept, so that what a stall of the API server held up is made up for. Longer
 /// is of no use: what the cloud did not get in its second it never will.
 const KEPT: Duration = Duration::from_secs(1);
-/// How long before its slot a create gets its token: in this time it is signed and its intent written. Shorter, and the cloud's second is
-/// not filled; longer, and more creates stand ready with an intent that a killed process never sends, which then takes eleven minutes
-/// of searching to know. Source: our choice, measured: the intent of most is written within 30 ms, and two stand ready so.
-const AHEAD: Duration = Duration::from_millis(100);
+/// How long before its slot a create gets its token at least and at most: see [`Lead`]. At most ten of twenty a second stand ready so.
+const AHEAD: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_millis(500);
 /// Pause after the cloud said that there were too many calls: it counts in windows of one second.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the rate is halved at most: to an eighth.
@@ -102,7 +105,7 @@ impl RateLimits {
         }
     }
 
-    /// Takes the next token for a call that needs [`AHEAD`] until it can be sent, and waits for it, unless that would last longer than
+    /// Takes the next token for a call that needs a while until it can be sent, and waits for it, unless that would last longer than
     /// `longest`: then says how long. The call is sent when its permit's slot has come.
     pub async fn take_ahead(
         self: &Arc<Self>,
@@ -114,7 +117,8 @@ impl RateLimits {
         let now = Instant::now();
         let due = self.with(secret_id, region, action, now, |bucket| bucket.reserve_ahead(now, longest))?;
         // From here on it counts, even if the caller goes away while it waits.
-        let permit = Permit { limits: Arc::clone(self), secret_id: secret_id.clone(), region: region.clone(), action };
+        let (limits, secret_id, region) = (Arc::clone(self), secret_id.clone(), region.clone());
+        let permit = Permit { limits, secret_id, region, action, begun: due };
         if due > now {
             sleep_until(due).await;
         }
@@ -122,8 +126,11 @@ impl RateLimits {
     }
 
     /// Waits until one more call can be sent without the cloud counting too many. To be asked at the last moment: between its token and
-    /// its first byte a call may be held up, and would then come together with the ones after it.
+    /// its first byte a call may be held up, and would then come together with the ones after it. Who asks first goes first: a create that
+    /// others overtook again and again would not be sent at all, its signature being too old.
     pub async fn slot(&self, secret_id: &SecretId, region: &Region, action: Action) {
+        let line = self.with(secret_id, region, action, Instant::now(), |bucket| Arc::clone(&bucket.line));
+        let _first = line.lock().await;
         loop {
             let now = Instant::now();
             match self.with(secret_id, region, action, now, |bucket| bucket.slot(now)) {
@@ -176,11 +183,16 @@ pub struct Permit {
     secret_id: SecretId,
     region: Region,
     action: Action,
+    /// When its token was due.
+    begun: Instant,
 }
 
 impl Permit {
     /// Waits for the moment at which the call may be sent: [`RateLimits::slot`].
     pub async fn slot(self) {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.begun);
+        self.limits.with(&self.secret_id, &self.region, self.action, now, |bucket| bucket.lead.learn(took));
         self.limits.slot(&self.secret_id, &self.region, self.action).await;
     }
 }
@@ -202,8 +214,12 @@ struct Bucket {
     rate: usize,
     /// When the last calls were sent, as many as the rate, the oldest first.
     sent: VecDeque<Instant>,
+    /// Who has its slot before the others: a fair lock, which is handed on in the order in which it was asked for.
+    line: Arc<tokio::sync::Mutex<()>>,
     /// Tokens that were given out ahead of a slot that is not taken yet.
     ahead: usize,
+    /// How long before its slot the next of them is given out.
+    lead: Lead,
     /// When the next token is due.
     due: Instant,
     /// The last time that was given to a caller who was turned away.
@@ -223,7 +239,9 @@ impl Bucket {
             interval,
             rate,
             sent: VecDeque::new(),
+            line: Arc::default(),
             ahead: 0,
+            lead: Lead::default(),
             due: now,
             promised: now,
             halvings: 0,
@@ -246,13 +264,13 @@ impl Bucket {
         self.take(token, token, now, longest)
     }
 
-    /// As [`Bucket::reserve`], but no more than [`AHEAD`] before a slot is free for it, those counted that have their token already. Tokens are
+    /// As [`Bucket::reserve`], but no more than the lead before a slot is free for it, those counted that have their token already. Tokens are
     /// [`KEPT`] for it, unless the cloud has slowed us down.
     fn reserve_ahead(&mut self, now: Instant, longest: Duration) -> Result<Instant, Duration> {
         let kept = if self.halvings_left(now) == 0 { KEPT } else { Duration::ZERO };
         let token = self.due.max(now.checked_sub(kept).unwrap_or(now));
         let slot = self.free_slot(now, self.ahead);
-        let begin = token.max(slot.checked_sub(AHEAD).unwrap_or(now));
+        let begin = token.max(slot.checked_sub(self.lead.time()).unwrap_or(now));
         let begin = self.take(token, begin, now, longest)?;
         self.ahead += 1;
         Ok(begin)
