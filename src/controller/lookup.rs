@@ -130,13 +130,13 @@ struct Place {
 struct Waiter {
     /// When its question came up.
     since: Instant,
-    /// Whether its pass has ended, so that it has to be called; else its pass still runs and asks again itself.
-    parked: bool,
+    /// The lane in which it is called, once its pass has ended; none while its pass still runs and asks again itself.
+    called_in: Option<Lane>,
 }
 
 impl SharedListings {
-    /// A complete listing that began after the waiter's question, if there is one; else one is begun, and a parked object gets a
-    /// pass when it is there.
+    /// A complete listing that began after the waiter's question, if there is one; else one is begun, and an object whose pass has ended
+    /// is called when it is there.
     fn get(
         &self,
         context: &Arc<Context>,
@@ -167,15 +167,15 @@ impl SharedListings {
     }
 
     /// Puts a listing down. Returns whom to call, and whether somebody asked after it had begun.
-    fn put(&self, key: &AccountKey, begun: Instant, listing: Result<Listing, CallError>) -> (Vec<Key>, bool) {
+    fn put(&self, key: &AccountKey, begun: Instant, listing: Result<Listing, CallError>) -> (Vec<(Key, Lane)>, bool) {
         let mut places = self.locked();
         let place = places.entry(key.clone()).or_default();
         place.last = Some((begun, listing));
         let (served, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut place.waiting).into_iter().partition(|(_, waiter)| waiter.since <= begun);
         place.waiting = later.into_iter().collect();
-        let parked = served.into_iter().filter(|(_, waiter)| waiter.parked);
-        (parked.map(|(key, _)| key).collect(), !place.waiting.is_empty())
+        let called = served.into_iter().filter_map(|(key, waiter)| Some((key, waiter.called_in?)));
+        (called.collect(), !place.waiting.is_empty())
     }
 
     /// Frees the room of an account whose last listing nobody may use any more, unless one is under way: that one clears up after itself.
@@ -203,8 +203,8 @@ async fn list(context: Arc<Context>, account: Account) {
         let begun = context.clock.monotonic();
         let listing = list_domains(&context, &account).await;
         let (served, more) = context.listings.put(&key, begun, listing);
-        for object in served {
-            context.queue.push(&object, Lane::Called);
+        for (object, lane) in served {
+            context.queue.push(&object, lane);
         }
         if !more {
             break;
@@ -232,12 +232,15 @@ impl Question {
         self.name.is_some() && self.named.as_ref().is_none_or(|named| named.begun.elapsed() >= REUSE_FOR)
     }
 
-    /// Looks for machines with our domain, and for machines with the name, as far as the answers can be had now.
-    pub async fn ask(&mut self, context: &Arc<Context>, account: &Account, key: &Key) -> Looked {
+    /// Looks for machines with our domain, and for machines with the name, as far as the answers can be had now. If they cannot, the
+    /// object is called in that lane when they can.
+    pub async fn ask(&mut self, context: &Arc<Context>, account: &Account, key: &Key, lane: Lane) -> Looked {
         let asks_itself = self.takes_a_call();
-        let waiter = |parked| Waiter { since: self.since, parked };
+        let waiter = |called_in| Waiter { since: self.since, called_in };
+        let later = waiter(Some(lane));
         // Asked for before the call by name, so that both are under way at once.
-        let mut listing = context.listings.get(context, account, key, waiter(!asks_itself));
+        let now = if asks_itself { waiter(None) } else { later };
+        let mut listing = context.listings.get(context, account, key, now);
         if asks_itself && let Some(name) = &self.name {
             match list_named(context, account, name).await {
                 Ok(named) => self.named = Some(named),
@@ -247,7 +250,7 @@ impl Question {
                 }
             }
             if listing.is_none() {
-                listing = context.listings.get(context, account, key, waiter(true));
+                listing = context.listings.get(context, account, key, later);
             }
         }
         match listing {

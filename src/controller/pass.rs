@@ -14,7 +14,7 @@ use super::memory::Recollection;
 use super::name::instance_name;
 use super::observe::{Observed, annotation, observe};
 use super::proof::{Match, judge};
-use super::queue::Key;
+use super::queue::{Key, Lane};
 use super::recheck::{self, Recheck};
 use super::record::{self, WriteStatus, tell};
 use super::resolve::{self, Verb};
@@ -135,7 +135,9 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
     let may_ask = !(buys && question.takes_a_call())
         || context.cloud.has_room(&account, Action::DescribeInstances)
         || context.turns.enter(&account, key, &context.queue);
-    let looked = if may_ask { question.ask(context, &account, key).await } else { Looked::Later };
+    // What was bought is only checked: the next one to be bought goes first.
+    let lane = if buys { Lane::Called } else { Lane::Urgent };
+    let looked = if may_ask { question.ask(context, &account, key, lane).await } else { Looked::Later };
     let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
     context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
     match looked {

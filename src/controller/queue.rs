@@ -50,7 +50,7 @@ pub enum Lane {
     Routine,
     /// Somebody waits: it is new, edited or deleted, or its machine changed.
     Urgent,
-    /// What it waited for has come: its turn, or a listing. These are few, and others wait behind them for their turn.
+    /// It is to be bought, and what it waited for has come: its turn, or a listing. These are few, and others wait behind them for theirs.
     Called,
 }
 

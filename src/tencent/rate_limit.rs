@@ -289,10 +289,13 @@ impl Bucket {
 
     /// When a slot is free for one who lets `others` go first, if they are sent as soon as they can be.
     fn free_slot(&self, now: Instant, others: usize) -> Instant {
-        let free_now = self.rate.saturating_sub(self.sent.len());
-        match others.checked_sub(free_now) {
+        match (self.sent.len() + others).checked_sub(self.rate) {
             None => now,
-            Some(nth) => self.sent.get(nth).map_or(now, |sent| *sent) + WINDOW,
+            Some(nth) => match self.sent.get(nth) {
+                Some(sent) => now.max(*sent + WINDOW),
+                // As many go before as in a whole second: a second after the one whose place it takes.
+                None => self.free_slot(now, others.saturating_sub(self.rate)) + WINDOW,
+            },
         }
     }
 
