@@ -154,18 +154,28 @@ pub fn annotation<'a>(object: &'a PaiInstance, name: &str) -> Option<&'a str> {
 }
 
 async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), Observe> {
+    seen.account = read_account(context, seen).await?.map(|(account, version)| {
+        seen.inputs.credentials_version = version;
+        account
+    });
+    Ok(())
+}
+
+/// Whose account and which region, with the version of the Secret that says so, or why that is not known.
+pub async fn read_account(
+    context: &Context,
+    seen: &Observed,
+) -> Result<Result<(Account, Option<String>), Problem>, Observe> {
     let namespace = seen.object.metadata.namespace.as_deref().unwrap_or_default();
     let name = &seen.object.spec.credentials_ref.name;
     let read =
         context.credentials.read(&context.api, context.clock.monotonic(), namespace, name, seen.deleting()).await?;
-    seen.account = read.and_then(|found| {
-        seen.inputs.credentials_version = found.version;
+    Ok(read.and_then(|found| {
         let region = Region::parse(&seen.object.spec.region).map_err(|error| {
             Problem::new(Reason::InvalidSpec, format!("spec.region: {error}. Apply a new object with a valid region."))
         })?;
-        Ok(Account { credentials: found.credentials, region })
-    });
-    Ok(())
+        Ok((Account { credentials: found.credentials, region }, found.version))
+    }))
 }
 
 async fn look_at_machines(

@@ -12,7 +12,7 @@ use super::failure::Pass;
 use super::lookup::{Found, Looked, Question};
 use super::memory::Recollection;
 use super::name::instance_name;
-use super::observe::{Observed, annotation, observe};
+use super::observe::{Observed, annotation, observe, read_account};
 use super::proof::{Match, judge};
 use super::queue::{Key, Lane};
 use super::recheck::{self, Recheck};
@@ -55,6 +55,11 @@ impl From<Outcome> for Next {
 pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> Result<Next, Pass> {
     let Some(mut seen) = observe(context, api, key).await? else { return Ok(Next::Changed) };
     let mut step = decide(&seen, context.clock.now());
+    if step == Step::AddFinalizer {
+        // Of the two the look takes longer, and it only reads.
+        let (added, ()) = tokio::join!(act(context, api, &seen, step, None), look_ahead(context, &seen, key));
+        return Ok(added?.into());
+    }
     let mut claim = None;
     if step == Step::LookUp {
         if seen.may_buy() {
@@ -154,6 +159,24 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
         }
     }
     true
+}
+
+/// Begins to look for the machine of a new object. What it finds is used by the next pass; amid a flood of creates, and where anything is
+/// in the way, that one begins to look.
+async fn look_ahead(context: &Arc<Context>, seen: &Observed, key: &Key) {
+    if seen.paused() || !seen.may_buy() {
+        return;
+    }
+    // Kept while it looks: of two objects with one domain the second looks when the first is done.
+    let Some(_claim) = context.objects.claim(&seen.object) else { return };
+    let Ok(Ok((account, _))) = read_account(context, seen).await else { return };
+    if !context.cloud.has_room(&account, Action::DescribeInstances) {
+        return;
+    }
+    let mut question = Question::new(&account, name_to_look_for(seen).as_deref(), context.clock.monotonic());
+    if !matches!(question.ask(context, &account, key, Lane::Called).await, Looked::Failed(_)) {
+        context.memory.update(seen.uid(), |known| known.question = Some(question));
+    }
 }
 
 fn name_to_look_for(seen: &Observed) -> Option<String> {
