@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
 use kube::Api;
 use tracing::debug;
 
@@ -57,7 +58,7 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> 
     let mut step = decide(&seen, context.clock.now());
     if step == Step::AddFinalizer {
         // Of the two the look takes longer, and it only reads.
-        let (added, ()) = tokio::join!(act(context, api, &seen, step, None), look_ahead(context, &seen, key));
+        let (added, ()) = Box::pin(join(act(context, api, &seen, step, None), look_ahead(context, &seen, key))).await;
         return Ok(added?.into());
     }
     let mut claim = None;

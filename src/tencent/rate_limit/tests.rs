@@ -136,19 +136,19 @@ async fn creates_fill_every_second_although_the_server_is_slow() {
 async fn a_slot_is_free_in_as_many_seconds_as_others_fill_before() {
     let now = Instant::now();
     let mut bucket = Bucket::new(20, now);
-    let in_windows = |bucket: &Bucket, others| {
-        bucket.free_slot(now, others).duration_since(now).as_secs_f64() / WINDOW.as_secs_f64()
+    let windows = |bucket: &Bucket, others| {
+        (0..9).find(|count| bucket.free_slot(now, others) == now + WINDOW * *count).expect("a whole number of windows")
     };
     for _ in 0..10 {
         bucket.slot(now).unwrap();
     }
-    let seconds = [9, 10, 29, 30].map(|others| in_windows(&bucket, others).round());
-    assert_eq!(seconds, [0.0, 1.0, 1.0, 2.0]);
+    let seconds = [9, 10, 29, 30].map(|others| windows(&bucket, others));
+    assert_eq!(seconds, [0, 1, 1, 2]);
     for _ in 0..10 {
         bucket.slot(now).unwrap();
     }
-    let seconds = [0, 19, 20, 45].map(|others| in_windows(&bucket, others).round());
-    assert_eq!(seconds, [1.0, 1.0, 2.0, 3.0]);
+    let seconds = [0, 19, 20, 45].map(|others| windows(&bucket, others));
+    assert_eq!(seconds, [1, 1, 2, 3]);
 }
 
 /// Those that were ready first saw others that came later being sent before them, again and again.
