@@ -2,7 +2,6 @@
 //! can stop it; must not send more in a second than the cloud takes, which counts in windows of one second.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +24,6 @@ const WINDOW: Duration = Duration::from_millis(1010);
 /// For how long tokens for creates that nobody came for are kept, so that what a stall of the API server held up is made up for. Longer
 /// is of no use: what the cloud did not get in its second it never will.
 const KEPT: Duration = Duration::from_secs(1);
-/// How long before its slot a create gets its token at least and at most: see [`Lead`]. At most ten of twenty a second stand ready so.
-const AHEAD: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_millis(500);
 /// Pause after the cloud said that there were too many calls: it counts in windows of one second.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the rate is halved at most: to an eighth.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pai_operator::controller::memory::Recollection;
 use serde_json::{Value, json};
 use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
@@ -308,6 +309,24 @@ fn what_is_remembered_goes_with_the_last_object() {
         let before = all_calls(&world);
         sleep(Duration::from_hours(1)).await;
         assert_eq!(all_calls(&world), before, "nobody is asked about");
+    });
+}
+
+/// It is gone before it has a finalizer, and before its first look has an answer.
+#[test]
+fn nothing_is_remembered_of_one_that_goes_at_once() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        let finalizer = Place::Api(kube_apiserver_model::Verb::Patch, "paiinstances");
+        world.state().faults.once(finalizer, Trouble::Delay(Duration::from_secs(1)));
+        world.state().faults.once(Place::Cloud("DescribeInstances"), Trouble::SlowAnswer(Duration::from_secs(2)));
+        world.apply("web", &json!({}));
+        let uid = world.get("web").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+        sleep(Duration::from_millis(500)).await;
+        world.delete("web");
+        assert!(world.get("web").is_none(), "it had no finalizer");
+        at_rest(&world).await;
+        assert_eq!(operator.context().memory.recall(&uid), Recollection::default());
     });
 }
 

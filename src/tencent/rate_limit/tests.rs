@@ -128,8 +128,8 @@ async fn creates_fill_every_second_although_the_server_stands_still_now_and_then
 
 #[tokio::test(start_paused = true)]
 async fn creates_fill_every_second_although_the_server_is_slow() {
-    creates_fill_every_second_and_few_stand_ready(Server { writers: 20, writes: 20..300, stands_still: 0, ready: 4 })
-        .await;
+    let server = Server { writers: 40, writes: 20..300, stands_still: 0, ready: 4 };
+    creates_fill_every_second_and_few_stand_ready(server).await;
 }
 
 #[tokio::test(start_paused = true)]
