@@ -51,13 +51,11 @@ impl CredentialsReader {
         name: &str,
         deleting: bool,
     ) -> Result<Result<Found, Problem>, Observe> {
+        if let Some(found) = self.known(now, namespace, name, CACHE) {
+            return Ok(Ok(found));
+        }
         let key = (namespace.to_owned(), name.to_owned());
         let last_good = self.locked().get(&key).cloned();
-        if let Some((found, Some(read_at))) = &last_good
-            && now.duration_since(*read_at) < CACHE
-        {
-            return Ok(Ok(found.clone()));
-        }
         let secrets: Api<Secret> = Api::namespaced(api.clone(), namespace);
         let found = match secrets.get(name).await {
             Ok(secret) => parse(name, &secret),
@@ -76,6 +74,13 @@ impl CredentialsReader {
             (Err(_), Some((found, _))) if deleting => Ok(Ok(found)),
             (Err(problem), _) => Ok(Err(problem)),
         }
+    }
+
+    /// The credentials as they were read no longer than `most` ago, unless the cloud refused them since.
+    pub fn known(&self, now: Instant, namespace: &str, name: &str, most: Duration) -> Option<Found> {
+        let shelf = self.locked();
+        let (found, read_at) = shelf.get(&(namespace.to_owned(), name.to_owned()))?;
+        (now.duration_since((*read_at)?) < most).then(|| found.clone())
     }
 
     /// Makes the next read of these credentials a real one: the cloud refused them. They are kept for deletions all the same.

@@ -1,6 +1,6 @@
 //! The driver: turns what the watches show into passes, a bounded number at a time, and lets those under way end when it is stopped.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, warn};
 
+use super::ahead;
 use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
@@ -49,6 +50,7 @@ pub async fn run(
         unlisted: (0..apis.len()).collect(),
         any_listed: false,
         passes: JoinSet::new(),
+        shown: HashMap::new(),
         most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
         context: Arc::clone(&context),
         sight: Arc::clone(&sight),
@@ -81,6 +83,10 @@ fn events(
     select_all(watches)
 }
 
+/// For how many objects that wait for their pass what the watch showed is kept. Source: our choice: where more wait, a look ahead of their
+/// passes gains nothing.
+const SHOWN: usize = 32;
+
 struct Driver {
     context: Arc<Context>,
     /// Watches whose first listing is not in yet, and was not refused either.
@@ -88,6 +94,8 @@ struct Driver {
     /// Whether one of them was listed.
     any_listed: bool,
     passes: JoinSet<Ended>,
+    /// What a watch has just shown of objects whose next pass looks ahead by it, at most [`SHOWN`].
+    shown: HashMap<Key, Box<PaiInstance>>,
     most_passes: usize,
     sight: Arc<Sight>,
 }
@@ -114,7 +122,8 @@ impl Driver {
                     None => break,
                 },
                 key = context.queue.next(), if has_room => {
-                    self.passes.spawn(one_pass(Arc::clone(&context), key));
+                    let shown = self.shown.remove(&key);
+                    self.passes.spawn(one_pass(Arc::clone(&context), key, shown));
                 }
                 Ok(()) = idling.changed(), if !has_room => {}
             }
@@ -129,8 +138,14 @@ impl Driver {
         match event {
             Event::Init => self.context.objects.begin_listing(watch),
             // What a listing shows is only looked at again; what comes after it is new to the cluster.
-            Event::InitApply(Watched(object)) => self.note(watch, &object, Lane::Routine),
-            Event::Apply(Watched(object)) => self.note(watch, &object, Lane::Urgent),
+            Event::InitApply(Watched(object)) => {
+                self.note(watch, &object, Lane::Routine);
+            }
+            Event::Apply(Watched(object)) => {
+                if self.note(watch, &object, Lane::Urgent) && self.shown.len() < SHOWN && ahead::is_worth_it(&object) {
+                    self.shown.insert(Key::of(&object), object);
+                }
+            }
             Event::Delete(Watched(object)) => self.forget(&Key::of(&object)),
             Event::InitDone => {
                 for key in self.context.objects.end_listing(watch) {
@@ -151,23 +166,27 @@ impl Driver {
         }
     }
 
-    fn note(&self, watch: usize, object: &PaiInstance, lane: Lane) {
+    /// Takes what a watch shows of an object. Says whether it gets a pass for that.
+    fn note(&mut self, watch: usize, object: &PaiInstance, lane: Lane) -> bool {
         let key = Key::of(object);
         let news = self.context.objects.note(watch, &key, object);
         if let Some(uid) = news.replaced {
             self.context.memory.forget(&uid);
         }
         self.context.cloud_watch.follow(&key, object);
+        self.shown.remove(&key);
         if news.needs_pass {
             self.context.queue.push(&key, lane);
         }
+        news.needs_pass
     }
 
-    fn forget(&self, key: &Key) {
+    fn forget(&mut self, key: &Key) {
         if let Some(uid) = self.context.objects.forget(key) {
             self.context.memory.forget(&uid);
         }
         self.context.cloud_watch.forget(key);
+        self.shown.remove(key);
     }
 
     /// Takes the end of a pass: says when the object gets the next one.
@@ -210,12 +229,15 @@ impl Driver {
 }
 
 /// One pass over one object. A panic costs it that pass.
-async fn one_pass(context: Arc<Context>, key: Key) -> Ended {
+async fn one_pass(context: Arc<Context>, key: Key, shown: Option<Box<PaiInstance>>) -> Ended {
     // At the level that every filter lets through, so that what went wrong names its object.
     let span = error_span!("pass", object = %key);
     let result = async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
-        AssertUnwindSafe(pass(&context, &api, &key)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))
+        AssertUnwindSafe(pass(&context, &api, &key, shown.as_deref()))
+            .catch_unwind()
+            .await
+            .unwrap_or(Err(Pass::Panicked))
     }
     .instrument(span)
     .await;

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod adopt;
+pub mod ahead;
 pub mod census;
 pub mod cloud_watch;
 pub mod create;

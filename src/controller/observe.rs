@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{OptionFuture, join};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 
 use super::Context;
+use super::ahead::{Ahead, look_ahead};
 use super::cloud_watch::{Look, RECENT};
 use super::following::must_show;
 use super::lookup::Found;
@@ -63,12 +65,12 @@ impl Observed {
 
     /// Whether our finalizer is on the object.
     pub fn has_finalizer(&self) -> bool {
-        self.object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER)
+        has_finalizer(&self.object)
     }
 
     /// Whether a person has stopped all writes to the cloud.
     pub fn paused(&self) -> bool {
-        annotation(&self.object, PAUSED_ANNOTATION) == Some("true")
+        is_paused(&self.object)
     }
 
     /// Whether a machine may be bought for it: it has none, none may be on its way, and it is not going.
@@ -97,9 +99,17 @@ pub enum Observe {
 }
 
 /// Looks at everything. `None` means that the object is gone.
-pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> Result<Option<Observed>, Observe> {
-    let object = api.get_opt(&key.name).await.map_err(|error| Observe::ReadObject(Box::new(error)))?;
-    let Some(object) = object else { return Ok(None) };
+///
+/// `shown` is the object as a watch has just shown it, where that asks for a look ahead.
+pub async fn observe(
+    context: &Arc<Context>,
+    api: &Api<PaiInstance>,
+    key: &Key,
+    shown: Option<&PaiInstance>,
+) -> Result<Option<Observed>, Observe> {
+    let ahead = OptionFuture::from(shown.map(|shown| Box::pin(look_ahead(context, key, shown))));
+    let (object, ahead) = join(api.get_opt(&key.name), ahead).await;
+    let Some(object) = object.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
     let status = object.status.clone().unwrap_or_default();
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let recollection = context.memory.recall(uid);
@@ -129,7 +139,7 @@ pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) 
     }
     look_at_account(context, &mut seen).await?;
     if !seen.status.instance_ids.is_empty() {
-        let looks = look_at_machines(context, key, &seen).await;
+        let looks = look_at_machines(context, key, &seen, ahead.flatten()).await;
         if let Ok(looks) = &looks {
             note_absences(context, &mut seen, looks);
         }
@@ -148,40 +158,42 @@ pub async fn observe(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) 
     Ok(Some(seen))
 }
 
+/// Whether our finalizer is on the object.
+pub fn has_finalizer(object: &PaiInstance) -> bool {
+    object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER)
+}
+
+/// Whether a person has stopped all writes to the cloud for it.
+pub fn is_paused(object: &PaiInstance) -> bool {
+    annotation(object, PAUSED_ANNOTATION) == Some("true")
+}
+
 /// The value of an annotation.
 pub fn annotation<'a>(object: &'a PaiInstance, name: &str) -> Option<&'a str> {
     object.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
+/// Whose account and which region, or why that is not known.
 async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), Observe> {
-    seen.account = read_account(context, seen).await?.map(|(account, version)| {
-        seen.inputs.credentials_version = version;
-        account
-    });
-    Ok(())
-}
-
-/// Whose account and which region, with the version of the Secret that says so, or why that is not known.
-pub async fn read_account(
-    context: &Context,
-    seen: &Observed,
-) -> Result<Result<(Account, Option<String>), Problem>, Observe> {
     let namespace = seen.object.metadata.namespace.as_deref().unwrap_or_default();
     let name = &seen.object.spec.credentials_ref.name;
     let read =
         context.credentials.read(&context.api, context.clock.monotonic(), namespace, name, seen.deleting()).await?;
-    Ok(read.and_then(|found| {
+    seen.account = read.and_then(|found| {
         let region = Region::parse(&seen.object.spec.region).map_err(|error| {
             Problem::new(Reason::InvalidSpec, format!("spec.region: {error}. Apply a new object with a valid region."))
         })?;
-        Ok((Account { credentials: found.credentials, region }, found.version))
-    }))
+        seen.inputs.credentials_version = found.version;
+        Ok(Account { credentials: found.credentials, region })
+    });
+    Ok(())
 }
 
 async fn look_at_machines(
     context: &Arc<Context>,
     key: &Key,
     seen: &Observed,
+    ahead: Option<Ahead>,
 ) -> Result<BTreeMap<String, Look>, Problem> {
     let account = seen.account.as_ref().map_err(|problem| {
         context.cloud_watch.tell_of_trouble(context, key, problem);
@@ -191,7 +203,12 @@ async fn look_at_machines(
     let request = &seen.inputs.reconcile_requested_at;
     let asked_anew = request.is_some() && *request != seen.recollection.last_request;
     let recent = if asked_anew { Duration::ZERO } else { RECENT };
-    let looks = context.cloud_watch.look(context, key, account, &seen.status.instance_ids, recent).await?;
+    let ids = &seen.status.instance_ids;
+    if let Some(looks) = ahead.and_then(|ahead| ahead.answers(account, ids, recent)) {
+        context.cloud_watch.note(key, account, &looks);
+        return Ok(looks);
+    }
+    let looks = context.cloud_watch.look(context, key, account, ids, recent).await?;
     if asked_anew {
         let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
         context.memory.update(uid, |known| known.last_request.clone_from(request));

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join;
 use kube::Api;
 use tracing::debug;
 
 use super::act::act;
 use super::decide::decide;
-use super::failure::{Act, Pass};
+use super::failure::Pass;
 use super::lookup::{Found, Looked, Question};
 use super::memory::Recollection;
 use super::name::instance_name;
-use super::observe::{Observed, annotation, observe, read_account};
+use super::observe::{Observed, annotation, observe};
 use super::proof::{Match, judge};
 use super::queue::{Key, Lane};
 use super::recheck::{self, Recheck};
@@ -52,9 +51,14 @@ impl From<Outcome> for Next {
     }
 }
 
-/// One pass. Says when to come back.
-pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> Result<Next, Pass> {
-    let Some(mut seen) = observe(context, api, key).await? else { return Ok(Next::Changed) };
+/// One pass. Says when to come back. `shown` is for [`observe`].
+pub async fn pass(
+    context: &Arc<Context>,
+    api: &Api<PaiInstance>,
+    key: &Key,
+    shown: Option<&PaiInstance>,
+) -> Result<Next, Pass> {
+    let Some(mut seen) = observe(context, api, key, shown).await? else { return Ok(Next::Changed) };
     let mut step = decide(&seen, context.clock.now());
     let mut claim = None;
     if step == Step::LookUp {
@@ -83,12 +87,7 @@ pub async fn pass(context: &Arc<Context>, api: &Api<PaiInstance>, key: &Key) -> 
     {
         return Ok(Next::Called);
     }
-    let outcome = if step == Step::AddFinalizer {
-        Box::pin(add_finalizer(context, api, &seen, key)).await?
-    } else {
-        act(context, api, &seen, step, claim).await?
-    };
-    match outcome {
+    match act(context, api, &seen, step, claim).await? {
         Outcome::Report(report) => {
             tell(context, api, &seen, &report).await?;
             Ok(after(context, &seen, &report))
@@ -160,41 +159,6 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
         }
     }
     true
-}
-
-/// Adds the finalizer, and looks meanwhile for the machine of the new object: the look takes longer, and it only reads.
-async fn add_finalizer(
-    context: &Arc<Context>,
-    api: &Api<PaiInstance>,
-    seen: &Observed,
-    key: &Key,
-) -> Result<Outcome, Act> {
-    let (added, question) =
-        join(act(context, api, seen, Step::AddFinalizer, None), look_ahead(context, seen, key)).await;
-    // One that went meanwhile, which it may without a finalizer, was forgotten and must stay so.
-    context.objects.with_uid(key, |uid| {
-        if uid == seen.uid() && question.is_some() {
-            context.memory.update(uid, |known| known.question = question);
-        }
-    });
-    added
-}
-
-/// The look for the machine of a new object, as far as its answers can be had now. Amid a flood of creates, and where anything is in the
-/// way, there is none, and the next pass begins it.
-async fn look_ahead(context: &Arc<Context>, seen: &Observed, key: &Key) -> Option<Question> {
-    if seen.paused() || !seen.may_buy() {
-        return None;
-    }
-    // Kept while it looks: of two objects with one domain the second looks when the first is done.
-    let _claim = context.objects.claim(&seen.object)?;
-    let (account, _) = read_account(context, seen).await.ok()?.ok()?;
-    if !context.cloud.has_room(&account, Action::DescribeInstances) {
-        return None;
-    }
-    let mut question = Question::new(&account, name_to_look_for(seen).as_deref(), context.clock.monotonic());
-    let looked = question.ask(context, &account, key, Lane::Called).await;
-    (!matches!(looked, Looked::Failed(_))).then_some(question)
 }
 
 fn name_to_look_for(seen: &Observed) -> Option<String> {

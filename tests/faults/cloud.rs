@@ -35,6 +35,13 @@ impl Transport for Wire {
     }
 }
 
+/// The machines that a request names.
+fn ids(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let ids = body["InstanceIds"].as_array().into_iter().flatten();
+    ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+}
+
 async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpResponse, TransportFailure> {
     let request = CloudRequest {
         method: "POST".to_owned(),
@@ -46,7 +53,7 @@ async fn exchange(process: Arc<Process>, request: HttpRequest) -> Result<HttpRes
     process.note_rate(&request);
     process.world.note_termination(&request);
     let text = |name: &str| request.header(name).unwrap_or_default().to_owned();
-    let call = Call::Cloud { action: text("x-tc-action"), region: text("x-tc-region") };
+    let call = Call::Cloud { action: text("x-tc-action"), region: text("x-tc-region"), ids: ids(&request.body) };
     let serve = move |world: &World| world.serve_cloud(&request);
     // A refusal by HTTP status stands for a gateway in front of the cloud.
     let refuse = |reply: kube_apiserver_model::Reply| Handling {

@@ -127,22 +127,81 @@ fn checks_of_what_was_bought_do_not_hold_up_the_next_create() {
     });
 }
 
-/// The write takes two seconds here, and the look none.
+/// Each read of an object takes two seconds here, and the look none.
+fn slow_to_read(world: &World) {
+    let read = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
+    world.state().faults.add(Rule { at: read, skip: 0, times: 1, trouble: Trouble::Delay(Duration::from_secs(2)) });
+}
+
 #[test]
-fn a_new_object_is_looked_for_while_its_finalizer_is_written() {
+fn a_new_object_is_looked_for_while_it_is_read() {
     run(1, |world| async move {
         start(&world);
-        let slow = Trouble::Delay(Duration::from_secs(2));
-        world.state().faults.once(Place::Api(kube_apiserver_model::Verb::Patch, "paiinstances"), slow);
+        // What the first listing shows is read without haste.
+        sleep(Duration::from_secs(5)).await;
+        slow_to_read(&world);
         world.apply("web", &json!({}));
         sleep(Duration::from_secs(1)).await;
-        assert!(world.get("web").unwrap().pointer("/metadata/finalizers").is_none());
         let looks =
             || calls(&world, "DescribeInstances").iter().filter(|(sent, _)| sent.get("Filters").is_some()).count();
         assert_eq!(looks(), 1, "for its name");
-        sleep(Duration::from_secs(2)).await;
+        assert!(world.get("web").unwrap().pointer("/metadata/finalizers").is_none());
+        sleep(Duration::from_secs(3)).await;
         assert_eq!(ids(&world.get("web").unwrap()).len(), 1);
         assert_eq!(looks(), 1, "and what was found is used");
+    });
+}
+
+#[test]
+fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 1).await;
+        slow_to_read(&world);
+        let looks = || calls(&world, "DescribeInstances").len();
+        let before = looks();
+        world.delete(&name(0));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!((looks() - before, calls(&world, "TerminateInstances").len()), (1, 0), "it is looked at, no more");
+        sleep(Duration::from_millis(1500)).await;
+        assert_eq!((looks() - before, calls(&world, "TerminateInstances").len()), (1, 1), "what was seen is used");
+    });
+}
+
+/// The watch's event says less than the object does by then: a look ahead only reads.
+#[test]
+fn what_is_paused_while_it_is_read_is_not_terminated() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 1).await;
+        slow_to_read(&world);
+        world.delete(&name(0));
+        sleep(Duration::from_secs(1)).await;
+        world.annotate(&name(0), "paused", &"true".into());
+        sleep(SWEEP).await;
+        assert_eq!(calls(&world, "TerminateInstances").len(), 0);
+    });
+}
+
+/// The cloud breaks at each request that names one machine, whatever else it names.
+#[test]
+fn one_at_which_the_cloud_breaks_blinds_no_other_and_is_told() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 90).await;
+        let breaks = Trouble::Refuse(502, "");
+        let at = Place::CloudNaming(id_of(&world, &name(7)));
+        world.state().faults.add(Rule { at, skip: 0, times: 10_000, trouble: breaks });
+        let gone = id_of(&world, &name(60));
+        world.state().cloud.destroy(&gone);
+        sleep(SWEEP + Duration::from_mins(4)).await;
+        assert!(!ready(&world, &name(60)).status, "that its machine is gone is seen");
+        let synced = |nth: usize| condition(&world.get(&name(nth)).unwrap(), "Synced").unwrap()["status"].clone();
+        let not_synced = || (0..90).filter(|nth| synced(*nth) == "False").collect::<Vec<_>>();
+        assert_eq!(not_synced(), [7], "it alone cannot be seen");
+        world.state().faults.clear();
+        sleep(SWEEP).await;
+        assert!(not_synced().is_empty());
     });
 }
 

@@ -13,7 +13,7 @@ pub enum Call {
     /// To the API server.
     Api { verb: Verb, namespace: Option<String>, plural: String, subresource: Option<String>, name: String },
     /// To the cloud.
-    Cloud { action: String, region: String },
+    Cloud { action: String, region: String, ids: Vec<String> },
 }
 
 impl Call {
@@ -52,6 +52,8 @@ pub enum Place {
     Within(&'static str),
     /// Calls of this action.
     Cloud(&'static str),
+    /// Calls of the cloud that ask about or act on this machine.
+    CloudNaming(String),
     /// Calls to the cloud in this region.
     CloudOf(&'static str),
     /// Any call of the cloud.
@@ -70,6 +72,7 @@ impl Place {
             (Self::Within(wanted), Call::Api { namespace, .. }) => namespace.as_deref() == Some(wanted),
             (Self::Cloud(wanted), Call::Cloud { action, .. }) => wanted == action,
             (Self::CloudOf(wanted), Call::Cloud { region, .. }) => wanted == region,
+            (Self::CloudNaming(wanted), Call::Cloud { ids, .. }) => ids.contains(wanted),
             (Self::AnyCloud, Call::Cloud { .. }) => true,
             _ => false,
         }

@@ -109,6 +109,19 @@ pub struct Batch {
     pub ids: Vec<String>,
 }
 
+impl Batch {
+    /// Takes in an object, unless its machines do not fit beside the others'.
+    fn takes(&mut self, key: &Key, followed: &Followed) -> bool {
+        let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
+        let fits = self.ids.len() + ids.len() <= MAX_PAGE;
+        if fits {
+            self.ids.extend(ids);
+            self.keys.push(key.clone());
+        }
+        fits
+    }
+}
+
 impl Book {
     /// Takes an object as the watch shows it.
     pub fn follow(&mut self, key: &Key, object: &PaiInstance) {
@@ -197,13 +210,10 @@ impl Book {
             let Some(members) = self.references.get_mut(reference) else { continue };
             while let Some(key) = members.left.pop_front() {
                 let Some(followed) = self.objects.get(&key) else { continue };
-                let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
-                if batch.ids.len() + ids.len() > MAX_PAGE {
+                if !batch.takes(&key, followed) {
                     members.left.push_front(key);
                     return batch;
                 }
-                batch.ids.extend(ids);
-                batch.keys.push(key);
             }
         }
         batch
@@ -214,17 +224,46 @@ impl Book {
         let mut batches = vec![Batch::default()];
         for key in references.iter().filter_map(|reference| self.references.get(reference)).flat_map(|one| &one.fresh) {
             let Some(followed) = self.objects.get(key) else { continue };
-            let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
-            if batches.last().is_none_or(|batch| batch.ids.len() + ids.len() > MAX_PAGE) {
-                batches.push(Batch::default());
-            }
-            if let Some(batch) = batches.last_mut() {
-                batch.ids.extend(ids);
-                batch.keys.push(key.clone());
+            if !batches.last_mut().is_some_and(|batch| batch.takes(key, followed)) {
+                let mut batch = Batch::default();
+                batch.takes(key, followed);
+                batches.push(batch);
             }
         }
         batches.retain(|batch| !batch.ids.is_empty());
         batches
+    }
+
+    /// What is asked next about batches that failed. Where others of the account are answered something in each batch spoils it, so their
+    /// halves are asked. Where none is, one object is asked apart from the others, to learn whether it is that or an outage.
+    pub fn parts(&self, failed: &[Batch], some_were_seen: bool) -> Vec<Batch> {
+        let large = failed.iter().position(|batch| batch.keys.len() > 1);
+        let parts = failed.iter().enumerate().flat_map(|(nth, batch)| {
+            let first = match some_were_seen {
+                true => batch.keys.len() / 2,
+                false => usize::from(Some(nth) == large),
+            };
+            let (first, rest) = batch.keys.split_at(first);
+            [self.batch_of(first), self.batch_of(rest)]
+        });
+        parts.filter(|part| !part.ids.is_empty()).collect()
+    }
+
+    /// The objects of a batch that are followed still.
+    fn batch_of(&self, keys: &[Key]) -> Batch {
+        let mut batch = Batch::default();
+        for key in keys {
+            if let Some(followed) = self.objects.get(key) {
+                batch.takes(key, followed);
+            }
+        }
+        batch
+    }
+
+    /// Notes that an object's machines cannot be seen although others of the account can. Returns whether that is news to it.
+    pub fn unseen(&mut self, key: &Key) -> bool {
+        let machines = self.objects.get_mut(key).into_iter().flat_map(|followed| &mut followed.machines);
+        machines.fold(false, |is_news, machine| is_news | (std::mem::replace(&mut machine.known, UNSEEN) != UNSEEN))
     }
 
     /// Takes what a batch showed. Returns the objects to which it is news.

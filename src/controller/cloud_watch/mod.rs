@@ -68,8 +68,8 @@ impl CloudWatch {
         self.changed.send_replace(());
     }
 
-    /// The machines as they are now: from a look that is no older than `recent`, or else from one made at once, together with what other objects of
-    /// the account ask at this moment. Of an account that has been out of reach for minutes nothing is asked, unless `recent` is zero.
+    /// The machines as they are now: from a look that is no older than `recent`, or else from [`CloudWatch::look_now`]. Of an
+    /// account that has been out of reach for minutes nothing is asked, unless `recent` is zero.
     pub async fn look(
         &self,
         context: &Arc<Context>,
@@ -82,13 +82,33 @@ impl CloudWatch {
             return Ok(looks);
         }
         if !recent.is_zero()
-            && let Some(problem) = self.book().outage(key, &account.key())
+            && let Some(problem) = self.outage(key, account)
         {
             return Err(problem);
         }
-        let looks = self.batches.describe(context, account, ids).await?;
-        self.book().note_all(account, key, &looks);
+        let looks = self.look_now(context, account, ids).await?;
+        self.note(key, account, &looks);
         Ok(looks)
+    }
+
+    /// The machines from a look made at once, together with what other objects of the account ask at this moment.
+    pub async fn look_now(
+        &self,
+        context: &Arc<Context>,
+        account: &Account,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Look>, Problem> {
+        self.batches.describe(context, account, ids).await
+    }
+
+    /// Takes what an object's pass goes by: no news to it.
+    pub fn note(&self, key: &Key, account: &Account, looks: &BTreeMap<String, Look>) {
+        self.book().note_all(account, key, looks);
+    }
+
+    /// Why an account that has been out of reach for minutes is not asked.
+    pub fn outage(&self, key: &Key, account: &Account) -> Option<Problem> {
+        self.book().outage(key, &account.key())
     }
 
     /// A pass found that an object's credentials are of no use: whoever shares them is told as well, and again when they are mended.

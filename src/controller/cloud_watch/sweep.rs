@@ -100,13 +100,34 @@ async fn sweep_one(
         let batch = context.cloud_watch.book().next_batch(&references);
         calls.spawn(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch));
     }
-    let mut failed: Vec<Batch> = calls.join_all().await.into_iter().flatten().collect();
+    let answers = calls.join_all().await;
+    let some_were_seen = answers.iter().any(Option::is_none);
+    ask_again(&context, &account, &references, answers.into_iter().flatten().collect(), some_were_seen).await;
+}
+
+/// Asks again about batches that failed, in smaller parts where others of the account are answered, until only the object remains that
+/// spoils the rest: that one is told.
+async fn ask_again(
+    context: &Arc<Context>,
+    account: &Account,
+    references: &Arc<Vec<Arc<Reference>>>,
+    mut failed: Vec<Batch>,
+    mut some_were_seen: bool,
+) {
     // Credentials of no use are looked at elsewhere, and asked with again in the next sweep.
-    while !failed.is_empty() && !context.cloud_watch.book().are_stuck(&references) {
+    while !failed.is_empty() && !context.cloud_watch.book().are_stuck(references) {
         sleep(context.clock.jittered(AGAIN)).await;
-        for batch in std::mem::take(&mut failed) {
-            context.cloud.routine_turn(&account, Action::DescribeInstances).await;
-            failed.extend(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch).await);
+        let parts = context.cloud_watch.book().parts(&std::mem::take(&mut failed), some_were_seen);
+        for batch in parts {
+            context.cloud.routine_turn(account, Action::DescribeInstances).await;
+            let answer = ask(Arc::clone(context), account.clone(), Arc::clone(references), batch).await;
+            some_were_seen |= answer.is_none();
+            failed.extend(answer);
+        }
+        for batch in failed.iter().filter(|batch| some_were_seen && batch.keys.len() == 1) {
+            let told =
+                batch.keys.iter().filter(|key| context.cloud_watch.book().unseen(key)).cloned().collect::<Vec<_>>();
+            wake(context, &told);
         }
     }
 }

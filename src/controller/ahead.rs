@@ -1,0 +1,138 @@
+//! Looks ahead: what the first pass of a new or a deleted object will ask of the cloud is asked while that pass still reads the object,
+//! since a busy API server takes longer for one read than the cloud for its answer.
+//!
+//! It goes by the event of the watch, which may be old. So it only reads, and decides nothing: its answer is used where the pass, going by
+//! what it read itself, would ask the very same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Context;
+use super::cloud_watch::Look;
+use super::lookup::{Looked, Question};
+use super::name::instance_name;
+use super::observe::{has_finalizer, is_paused};
+use super::queue::{Key, Lane};
+use crate::api::PaiInstance;
+use crate::tencent::{Account, AccountKey, Action, Region};
+
+/// How old credentials may be that a look ahead goes by: a pass reads its own. Source: our choice: as long as the conditions promise that a
+/// change of them takes to be seen.
+const CREDENTIALS: Duration = Duration::from_mins(1);
+
+/// What was seen of an object's machines before the object was read.
+#[derive(Debug)]
+pub struct Ahead {
+    account: AccountKey,
+    ids: Vec<String>,
+    looks: BTreeMap<String, Look>,
+}
+
+impl Ahead {
+    /// What was seen, if it is of these machines under these credentials, and not older than that.
+    pub fn answers(self, account: &Account, ids: &[String], most: Duration) -> Option<BTreeMap<String, Look>> {
+        let young = |look: &Look| look.begun.elapsed() <= most;
+        (self.account == account.key() && self.ids == ids && self.looks.values().all(young)).then_some(self.looks)
+    }
+}
+
+/// Whether there is something to ask ahead for an object that a watch has just shown.
+pub fn is_worth_it(shown: &PaiInstance) -> bool {
+    !is_paused(shown) && (is_new(shown) || !condemned(shown).is_empty())
+}
+
+/// Looks for the machine of a new object, whose answer is kept for its next pass, or at the machines of a deleted one. Where anything is
+/// in the way, the pass asks itself.
+pub async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) -> Option<Ahead> {
+    let account = account_of(context, shown).await?;
+    if is_new(shown) {
+        look_for_new(context, &account, key, shown).await;
+        return None;
+    }
+    let ids = condemned(shown).to_vec();
+    if context.cloud_watch.outage(key, &account).is_some() {
+        return None;
+    }
+    let looks = context.cloud_watch.look_now(context, &account, &ids).await.ok()?;
+    Some(Ahead { account: account.key(), ids, looks })
+}
+
+/// Whether it has no finalizer yet: nothing was ever bought for it.
+fn is_new(shown: &PaiInstance) -> bool {
+    shown.metadata.deletion_timestamp.is_none() && !has_finalizer(shown) && ids(shown).is_empty()
+}
+
+/// The machines of an object that is being deleted.
+fn condemned(shown: &PaiInstance) -> &[String] {
+    if shown.metadata.deletion_timestamp.is_some() && has_finalizer(shown) { ids(shown) } else { &[] }
+}
+
+fn ids(shown: &PaiInstance) -> &[String] {
+    shown.status.as_ref().map(|status| status.instance_ids.as_slice()).unwrap_or_default()
+}
+
+async fn account_of(context: &Context, shown: &PaiInstance) -> Option<Account> {
+    let namespace = shown.metadata.namespace.as_deref().unwrap_or_default();
+    let name = &shown.spec.credentials_ref.name;
+    let now = context.clock.monotonic();
+    let found = match context.credentials.known(now, namespace, name, CREDENTIALS) {
+        Some(found) => found,
+        None => context.credentials.read(&context.api, now, namespace, name, false).await.ok()?.ok()?,
+    };
+    Some(Account { credentials: found.credentials, region: Region::parse(&shown.spec.region).ok()? })
+}
+
+/// Amid a flood of creates there is none: each then looks when its turn comes.
+async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, shown: &PaiInstance) {
+    // Kept while it looks: of two objects with one domain the second looks when the first is done.
+    let Some(_claim) = context.objects.claim(shown) else { return };
+    if !context.cloud.has_room(account, Action::DescribeInstances) {
+        return;
+    }
+    let mut question = Question::new(account, Some(&instance_name(shown).0), context.clock.monotonic());
+    if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called).await {
+        return;
+    }
+    // One that went meanwhile, which it may without a finalizer, was forgotten and must stay so.
+    context.objects.with_uid(key, |uid| {
+        if Some(uid) == shown.metadata.uid.as_deref() {
+            context.memory.update(uid, |known| known.question = Some(question));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+    use crate::tencent::Credentials;
+
+    fn account(id: &str) -> Account {
+        Account {
+            credentials: Credentials::new(id, SecretString::from("key"), None).unwrap(),
+            region: Region::parse("ap-guangzhou").unwrap(),
+        }
+    }
+
+    fn ahead() -> Ahead {
+        let look = Look { begun: Instant::now(), instance: None };
+        let ids = vec!["ins-1".to_owned()];
+        Ahead { account: account("AKIDa").key(), looks: BTreeMap::from([(ids[0].clone(), look)]), ids }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_answers_the_same_question_for_as_long_as_it_is_young() {
+        let (ours, ids, most) = (account("AKIDa"), ["ins-1".to_owned()], Duration::from_secs(5));
+        assert!(ahead().answers(&ours, &ids, most).is_some());
+        assert!(ahead().answers(&account("AKIDb"), &ids, most).is_none(), "under other credentials");
+        assert!(ahead().answers(&ours, &["ins-2".to_owned()], most).is_none(), "of another machine");
+        let two = ["ins-1".to_owned(), "ins-2".to_owned()];
+        assert!(ahead().answers(&ours, &two, most).is_none(), "of one among more");
+        let old = ahead();
+        advance(most + Duration::from_millis(1)).await;
+        assert!(old.answers(&ours, &ids, most).is_none(), "from before the object was read for so long");
+    }
+}
