@@ -78,8 +78,8 @@ impl CredentialsReader {
 
     /// The credentials as they were read no longer than `most` ago, unless the cloud refused them since.
     pub fn known(&self, now: Instant, namespace: &str, name: &str, most: Duration) -> Option<Found> {
-        let shelf = self.locked();
-        let (found, read_at) = shelf.get(&(namespace.to_owned(), name.to_owned()))?;
+        let known = self.locked();
+        let (found, read_at) = known.get(&(namespace.to_owned(), name.to_owned()))?;
         (now.duration_since((*read_at)?) < most).then(|| found.clone())
     }
 

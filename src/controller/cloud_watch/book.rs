@@ -239,11 +239,8 @@ impl Book {
     pub fn parts(&self, failed: &[Batch], some_were_seen: bool) -> Vec<Batch> {
         let large = failed.iter().position(|batch| batch.keys.len() > 1);
         let parts = failed.iter().enumerate().flat_map(|(nth, batch)| {
-            let first = match some_were_seen {
-                true => batch.keys.len() / 2,
-                false => usize::from(Some(nth) == large),
-            };
-            let (first, rest) = batch.keys.split_at(first);
+            let apart = usize::from(Some(nth) == large);
+            let (first, rest) = batch.keys.split_at(if some_were_seen { batch.keys.len() / 2 } else { apart });
             [self.batch_of(first), self.batch_of(rest)]
         });
         parts.filter(|part| !part.ids.is_empty()).collect()

@@ -32,7 +32,7 @@ impl Default for Settings {
             creates: 1000,
             resident: 10_000,
             window: Duration::from_secs(600),
-            samples: 50,
+            samples: 30,
             others: 500,
             runs: 7,
             only: Scenario::ALL.into(),

@@ -83,7 +83,7 @@ pub fn run(settings: &Settings, residents: &mut Residents, scenario: Scenario) -
     let new = objects::names(scenario.name().replace('_', "-").as_str(), settings.samples);
     for (name, victim) in new.zip(victims) {
         if busy {
-            others += keep_busy(residents, &run, settings.others, others)?;
+            others += keep_busy(residents, &mut run, settings.others, others)?;
         }
         thread::sleep(Duration::from_millis(run.random.u64(PAUSE)));
         let done = residents.cluster().create_one(objects::object(&name, "sampled"))?;
@@ -116,16 +116,19 @@ fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-/// Makes other objects, so that the wanted number waits for its machines; half as many may have been bought since the
-/// last look. Says how many were made.
-fn keep_busy(residents: &Residents, run: &Run<'_>, wanted: usize, made: usize) -> Result<usize, Error> {
+/// Makes other objects, as many as were bought since the last look, so that the wanted number waits for its machines.
+/// The first of them are on their way to the cloud before it returns. Says how many were made.
+fn keep_busy(residents: &Residents, run: &mut Run<'_>, wanted: usize, made: usize) -> Result<usize, Error> {
     let waiting = made.saturating_sub(run.bought);
-    if waiting > wanted / 2 {
-        return Ok(0);
-    }
     let names = (made..made + wanted - waiting).map(|number| format!("other-{number:05}"));
     let objects: Vec<Value> = names.map(|name| objects::object(&name, "other")).collect();
-    Ok(residents.cluster().create(objects)?.len())
+    let count = residents.cluster().create(objects)?.len();
+    let began = Instant::now();
+    while run.bought < wanted / 10 && began.elapsed() < LIMIT {
+        thread::sleep(LOOK);
+        run.calls()?;
+    }
+    Ok(count)
 }
 
 impl Run<'_> {
