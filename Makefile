@@ -95,7 +95,7 @@ operator-static:
 
 # Measured is what is shipped. It needs a machine with nothing else to do.
 bench: tools operator-static
-	@echo 'building the stand-in cloud and the bench for release, usually 4 minutes; then it takes about two hours'
+	@echo 'building the stand-in cloud and the bench for release, usually 4 minutes; then it takes about 75 minutes'
 	cargo build --locked --release --package tencentcloud-simulator --package pai-bench
 	PAI_OPERATOR_BIN=$(abspath $(STATIC)) PAI_SIMULATOR_BIN=$(abspath $(TARGET)/release/tencentcloud-simulator) \
 	  $(TARGET)/release/pai-bench

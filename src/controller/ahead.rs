@@ -13,6 +13,7 @@ use super::cloud_watch::Look;
 use super::lookup::{Looked, Question};
 use super::name::instance_name;
 use super::observe::{has_finalizer, is_paused};
+use super::problem::Problem;
 use super::queue::{Key, Lane};
 use crate::api::PaiInstance;
 use crate::tencent::{Account, AccountKey, Action, Region};
@@ -21,19 +22,25 @@ use crate::tencent::{Account, AccountKey, Action, Region};
 /// change of them takes to be seen.
 const CREDENTIALS: Duration = Duration::from_mins(1);
 
-/// What was seen of an object's machines before the object was read.
+/// What was seen of an object's machines before the object was read, or why nothing was.
 #[derive(Debug)]
 pub struct Ahead {
     account: AccountKey,
     ids: Vec<String>,
-    looks: BTreeMap<String, Look>,
+    looks: Result<BTreeMap<String, Look>, Problem>,
 }
 
 impl Ahead {
     /// What was seen, if it is of these machines under these credentials, and not older than that.
-    pub fn answers(self, account: &Account, ids: &[String], most: Duration) -> Option<BTreeMap<String, Look>> {
+    pub fn answers(
+        self,
+        account: &Account,
+        ids: &[String],
+        most: Duration,
+    ) -> Option<Result<BTreeMap<String, Look>, Problem>> {
         let young = |look: &Look| look.begun.elapsed() <= most;
-        (self.account == account.key() && self.ids == ids && self.looks.values().all(young)).then_some(self.looks)
+        (self.account == account.key() && self.ids == ids && self.looks.iter().flat_map(BTreeMap::values).all(young))
+            .then_some(self.looks)
     }
 }
 
@@ -54,7 +61,7 @@ pub async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) 
     if context.cloud_watch.outage(key, &account).is_some() {
         return None;
     }
-    let looks = context.cloud_watch.look_now(context, &account, &ids).await.ok()?;
+    let looks = context.cloud_watch.look_now(context, &account, &ids).await;
     Some(Ahead { account: account.key(), ids, looks })
 }
 
@@ -120,7 +127,7 @@ mod tests {
     fn ahead() -> Ahead {
         let look = Look { begun: Instant::now(), instance: None };
         let ids = vec!["ins-1".to_owned()];
-        Ahead { account: account("AKIDa").key(), looks: BTreeMap::from([(ids[0].clone(), look)]), ids }
+        Ahead { account: account("AKIDa").key(), looks: Ok(BTreeMap::from([(ids[0].clone(), look)])), ids }
     }
 
     #[tokio::test(start_paused = true)]

@@ -205,8 +205,10 @@ async fn look_at_machines(
     let recent = if asked_anew { Duration::ZERO } else { RECENT };
     let ids = &seen.status.instance_ids;
     if let Some(looks) = ahead.and_then(|ahead| ahead.answers(account, ids, recent)) {
-        context.cloud_watch.note(key, account, &looks);
-        return Ok(looks);
+        if let Ok(looks) = &looks {
+            context.cloud_watch.note(key, account, looks);
+        }
+        return looks;
     }
     let looks = context.cloud_watch.look(context, key, account, ids, recent).await?;
     if asked_anew {

@@ -1,15 +1,11 @@
 //! Health: is the process alive, and is it ready to do its part? A standby is ready too.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sight::Sight;
-
-/// How long the API server may stay silent before the process counts as not ready. Source: our choice: twice the default lease.
-const SILENCE: Duration = Duration::from_secs(30);
+use super::sight::{BLIND_AFTER, Sight};
 
 /// What the probes ask.
 #[derive(Debug, Default)]
@@ -41,7 +37,7 @@ impl Health {
     pub fn missing(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
         let heard = self.heard_from_api.lock().ok().and_then(|heard| *heard);
-        if heard.is_none_or(|heard| heard.elapsed() >= SILENCE) {
+        if heard.is_none_or(|heard| heard.elapsed() >= BLIND_AFTER) {
             missing.push("no answer from the API server about the Lease in the last 30 s");
         }
         if self.leading.is_cancelled() && !self.sight.is_listed() {

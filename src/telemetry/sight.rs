@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a watch may fail before the process counts as blind. Source: our choice: as long as the API server may be silent.
+/// How long a watch may fail, or the API server be silent, before the process is not ready. Source: our choice: twice the default lease.
 pub const BLIND_AFTER: Duration = Duration::from_secs(30);
 
 /// What the watches of one process see.
