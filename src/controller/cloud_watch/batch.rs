@@ -9,14 +9,49 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Look;
+use super::book::Book;
 use crate::api::Reason;
 use crate::controller::Context;
 use crate::controller::problem::Problem;
+use crate::controller::queue::Key;
 use crate::tencent::cvm::MAX_PAGE;
 use crate::tencent::{Account, AccountKey, Action, CallError, DescribeInstances, InstanceId};
 
 /// What a batch showed of each id.
 pub type Looks = BTreeMap<String, Result<Look, Problem>>;
+
+/// What is asked in one call of a sweep: the machines of some objects.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The objects.
+    pub keys: Vec<Key>,
+    /// Their machines, at most a page.
+    pub ids: Vec<String>,
+}
+
+impl Batch {
+    /// Takes in an object, unless its machines do not fit beside the others'.
+    pub fn takes(&mut self, key: &Key, ids: &[String]) -> bool {
+        let fits = self.ids.len() + ids.len() <= MAX_PAGE;
+        if fits {
+            self.ids.extend_from_slice(ids);
+            self.keys.push(key.clone());
+        }
+        fits
+    }
+}
+
+/// What is asked next about batches that failed. Where others of the account are answered something in each batch spoils it, so their
+/// halves are asked. Where none is, one object is asked apart from the others, to learn whether it is that or an outage.
+pub fn parts(book: &Book, failed: &[Batch], some_were_seen: bool) -> Vec<Batch> {
+    let large = failed.iter().position(|batch| batch.keys.len() > 1);
+    let parts = failed.iter().enumerate().flat_map(|(nth, batch)| {
+        let apart = usize::from(Some(nth) == large);
+        let (first, rest) = batch.keys.split_at(if some_were_seen { batch.keys.len() / 2 } else { apart });
+        [book.batch_of(first), book.batch_of(rest)]
+    });
+    parts.filter(|part| !part.ids.is_empty()).collect()
+}
 
 /// Questions of passes that wait for the next batch.
 #[derive(Debug, Default)]

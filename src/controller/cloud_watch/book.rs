@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Look;
-use super::batch::{Looks, age};
+use super::batch::{Batch, Looks, age};
 use crate::api::{PaiInstance, PaiInstanceStatus};
 use crate::controller::problem::Problem;
 use crate::controller::queue::Key;
@@ -80,6 +80,13 @@ struct Machine {
     looked: Option<Instant>,
 }
 
+impl Followed {
+    /// Its machines, at most a page.
+    fn ids(&self) -> Vec<String> {
+        self.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string()).collect()
+    }
+}
+
 impl Machine {
     /// Whether nothing newer was seen of it; then this is the newest.
     fn takes(&mut self, look: &Look) -> bool {
@@ -98,28 +105,6 @@ struct Trouble {
     /// The account that the cloud refused; none if it did not come so far.
     under: Option<AccountKey>,
     told: bool,
-}
-
-/// What is asked in one call: the machines of some objects.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// The objects.
-    pub keys: Vec<Key>,
-    /// Their machines, at most a page.
-    pub ids: Vec<String>,
-}
-
-impl Batch {
-    /// Takes in an object, unless its machines do not fit beside the others'.
-    fn takes(&mut self, key: &Key, followed: &Followed) -> bool {
-        let ids = followed.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string());
-        let fits = self.ids.len() + ids.len() <= MAX_PAGE;
-        if fits {
-            self.ids.extend(ids);
-            self.keys.push(key.clone());
-        }
-        fits
-    }
 }
 
 impl Book {
@@ -210,7 +195,7 @@ impl Book {
             let Some(members) = self.references.get_mut(reference) else { continue };
             while let Some(key) = members.left.pop_front() {
                 let Some(followed) = self.objects.get(&key) else { continue };
-                if !batch.takes(&key, followed) {
+                if !batch.takes(&key, &followed.ids()) {
                     members.left.push_front(key);
                     return batch;
                 }
@@ -224,9 +209,9 @@ impl Book {
         let mut batches = vec![Batch::default()];
         for key in references.iter().filter_map(|reference| self.references.get(reference)).flat_map(|one| &one.fresh) {
             let Some(followed) = self.objects.get(key) else { continue };
-            if !batches.last_mut().is_some_and(|batch| batch.takes(key, followed)) {
+            if !batches.last_mut().is_some_and(|batch| batch.takes(key, &followed.ids())) {
                 let mut batch = Batch::default();
-                batch.takes(key, followed);
+                batch.takes(key, &followed.ids());
                 batches.push(batch);
             }
         }
@@ -234,24 +219,12 @@ impl Book {
         batches
     }
 
-    /// What is asked next about batches that failed. Where others of the account are answered something in each batch spoils it, so their
-    /// halves are asked. Where none is, one object is asked apart from the others, to learn whether it is that or an outage.
-    pub fn parts(&self, failed: &[Batch], some_were_seen: bool) -> Vec<Batch> {
-        let large = failed.iter().position(|batch| batch.keys.len() > 1);
-        let parts = failed.iter().enumerate().flat_map(|(nth, batch)| {
-            let apart = usize::from(Some(nth) == large);
-            let (first, rest) = batch.keys.split_at(if some_were_seen { batch.keys.len() / 2 } else { apart });
-            [self.batch_of(first), self.batch_of(rest)]
-        });
-        parts.filter(|part| !part.ids.is_empty()).collect()
-    }
-
     /// The objects of a batch that are followed still.
-    fn batch_of(&self, keys: &[Key]) -> Batch {
+    pub fn batch_of(&self, keys: &[Key]) -> Batch {
         let mut batch = Batch::default();
         for key in keys {
             if let Some(followed) = self.objects.get(key) {
-                batch.takes(key, followed);
+                batch.takes(key, &followed.ids());
             }
         }
         batch

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
-use super::batch::describe;
-use super::book::{Batch, Pace, Reference};
+use super::batch::{Batch, describe, parts};
+use super::book::{Pace, Reference};
 use crate::api::Reason;
 use crate::controller::Context;
 use crate::controller::following::FRESH;
@@ -117,7 +117,7 @@ async fn ask_again(
     // Credentials of no use are looked at elsewhere, and asked with again in the next sweep.
     while !failed.is_empty() && !context.cloud_watch.book().are_stuck(references) {
         sleep(context.clock.jittered(AGAIN)).await;
-        let parts = context.cloud_watch.book().parts(&std::mem::take(&mut failed), some_were_seen);
+        let parts = parts(&context.cloud_watch.book(), &std::mem::take(&mut failed), some_were_seen);
         for batch in parts {
             context.cloud.routine_turn(account, Action::DescribeInstances).await;
             let answer = ask(Arc::clone(context), account.clone(), Arc::clone(references), batch).await;
