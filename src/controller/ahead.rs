@@ -65,9 +65,10 @@ pub async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) 
     Some(Ahead { account: account.key(), ids, looks })
 }
 
-/// Whether it has no finalizer yet: nothing was ever bought for it.
+/// Whether it has no finalizer yet, and nothing of ours in its status.
 fn is_new(shown: &PaiInstance) -> bool {
-    shown.metadata.deletion_timestamp.is_none() && !has_finalizer(shown) && ids(shown).is_empty()
+    let untouched = shown.status.as_ref().is_none_or(|status| status.create_attempt.is_none());
+    shown.metadata.deletion_timestamp.is_none() && !has_finalizer(shown) && untouched && ids(shown).is_empty()
 }
 
 /// The machines of an object that is being deleted.

@@ -142,8 +142,8 @@ impl Driver {
                 self.note(watch, &object, Lane::Routine);
             }
             Event::Apply(Watched(object)) => {
-                if self.note(watch, &object, Lane::Urgent) && self.shown.len() < SHOWN && ahead::is_worth_it(&object) {
-                    self.shown.insert(Key::of(&object), object);
+                if self.note(watch, &object, Lane::Urgent) {
+                    self.show(object);
                 }
             }
             Event::Delete(Watched(object)) => self.forget(&Key::of(&object)),
@@ -167,18 +167,26 @@ impl Driver {
     }
 
     /// Takes what a watch shows of an object. Says whether it gets a pass for that.
-    fn note(&mut self, watch: usize, object: &PaiInstance, lane: Lane) -> bool {
+    fn note(&self, watch: usize, object: &PaiInstance, lane: Lane) -> bool {
         let key = Key::of(object);
         let news = self.context.objects.note(watch, &key, object);
         if let Some(uid) = news.replaced {
             self.context.memory.forget(&uid);
         }
         self.context.cloud_watch.follow(&key, object);
-        self.shown.remove(&key);
         if news.needs_pass {
             self.context.queue.push(&key, lane);
         }
         news.needs_pass
+    }
+
+    /// Keeps what a watch showed of an object for its next pass, if there is something to look ahead for.
+    fn show(&mut self, object: Box<PaiInstance>) {
+        let key = Key::of(&object);
+        self.shown.remove(&key);
+        if self.shown.len() < SHOWN && ahead::is_worth_it(&object) {
+            self.shown.insert(key, object);
+        }
     }
 
     fn forget(&mut self, key: &Key) {

@@ -1,10 +1,11 @@
 //! Observe: one fresh look at everything a decision may need. Reads only; never the watch cache, which may be old and buy twice.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{OptionFuture, join};
+use futures::future::{Either, OptionFuture, select};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -108,7 +109,13 @@ pub async fn observe(
     shown: Option<&PaiInstance>,
 ) -> Result<Option<Observed>, Observe> {
     let ahead = OptionFuture::from(shown.map(|shown| Box::pin(look_ahead(context, key, shown))));
-    let (object, ahead) = join(api.get_opt(&key.name), ahead).await;
+    let read = pin!(api.get_opt(&key.name));
+    let (object, ahead) = match select(read, ahead).await {
+        // Without an object nobody waits for what is seen.
+        Either::Left((object @ Ok(Some(_)), ahead)) => (object, ahead.await),
+        Either::Left((object, _)) => (object, None),
+        Either::Right((ahead, read)) => (read.await, ahead),
+    };
     let Some(object) = object.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
     let status = object.status.clone().unwrap_or_default();
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
@@ -204,7 +211,7 @@ async fn look_at_machines(
     let asked_anew = request.is_some() && *request != seen.recollection.last_request;
     let recent = if asked_anew { Duration::ZERO } else { RECENT };
     let ids = &seen.status.instance_ids;
-    if let Some(looks) = ahead.and_then(|ahead| ahead.answers(account, ids, recent)) {
+    if let Some(looks) = ahead.filter(|_| !asked_anew).and_then(|ahead| ahead.answers(account, ids, RECENT)) {
         if let Ok(looks) = &looks {
             context.cloud_watch.note(key, account, looks);
         }

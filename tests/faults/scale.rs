@@ -317,14 +317,15 @@ fn what_is_remembered_goes_with_the_last_object() {
 fn nothing_is_remembered_of_one_that_goes_at_once() {
     run(1, |world| async move {
         let operator = start(&world);
-        let finalizer = Place::Api(kube_apiserver_model::Verb::Patch, "paiinstances");
-        world.state().faults.once(finalizer, Trouble::Delay(Duration::from_secs(1)));
+        // What the first listing shows is not looked for ahead.
+        sleep(Duration::from_secs(5)).await;
         world.state().faults.once(Place::Cloud("DescribeInstances"), Trouble::SlowAnswer(Duration::from_secs(2)));
         world.apply("web", &json!({}));
         let uid = world.get("web").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
         sleep(Duration::from_millis(500)).await;
         world.delete("web");
         assert!(world.get("web").is_none(), "it had no finalizer");
+        assert_eq!(calls(&world, "DescribeInstances").len(), 1, "it was looked for");
         at_rest(&world).await;
         assert_eq!(operator.context().memory.recall(&uid), Recollection::default());
     });

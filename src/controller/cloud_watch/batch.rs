@@ -27,9 +27,16 @@ pub struct Batch {
     pub keys: Vec<Key>,
     /// Their machines, at most a page.
     pub ids: Vec<String>,
+    /// Whether it was refused because there were too many calls, which says nothing about its machines.
+    pub throttled: bool,
 }
 
 impl Batch {
+    /// Whether one of its machines may spoil it for the others.
+    fn may_be_split(&self) -> bool {
+        self.keys.len() > 1 && !self.throttled
+    }
+
     /// Takes in an object, unless its machines do not fit beside the others'.
     pub fn takes(&mut self, key: &Key, ids: &[String]) -> bool {
         let fits = self.ids.len() + ids.len() <= MAX_PAGE;
@@ -41,13 +48,19 @@ impl Batch {
     }
 }
 
-/// What is asked next about batches that failed. Where others of the account are answered something in each batch spoils it, so their
-/// halves are asked. Where none is, one object is asked apart from the others, to learn whether it is that or an outage.
+/// Objects that are asked apart from the others at most, while nothing of an account is answered. Source: our choice: each is one more
+/// call a round, and that one of the first three is not answered although the account is well takes as many spoiled machines.
+const APART: usize = 3;
+
+/// What is asked next about batches that failed. Where others of the account were just answered something in each batch spoils it, so their
+/// halves are asked. Where none was, one object is asked apart from the others, to learn whether it is that or an outage.
 pub fn parts(book: &Book, failed: &[Batch], some_were_seen: bool) -> Vec<Batch> {
-    let large = failed.iter().position(|batch| batch.keys.len() > 1);
+    let alone = failed.iter().filter(|batch| batch.keys.len() == 1).count();
+    let large = failed.iter().position(Batch::may_be_split).filter(|_| alone < APART);
     let parts = failed.iter().enumerate().flat_map(|(nth, batch)| {
         let apart = usize::from(Some(nth) == large);
-        let (first, rest) = batch.keys.split_at(if some_were_seen { batch.keys.len() / 2 } else { apart });
+        let half = if batch.may_be_split() { batch.keys.len() / 2 } else { 0 };
+        let (first, rest) = batch.keys.split_at(if some_were_seen { half } else { apart });
         [book.batch_of(first), book.batch_of(rest)]
     });
     parts.filter(|part| !part.ids.is_empty()).collect()

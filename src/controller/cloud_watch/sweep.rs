@@ -23,6 +23,9 @@ use crate::tencent::{Account, AccountKey, Action, Region};
 /// How soon a batch that failed is asked again. Source: our choice.
 const AGAIN: Duration = Duration::from_secs(15);
 
+/// The same while parts of a batch are asked to find out what spoils it: seven rounds for a page.
+const SPLIT_AGAIN: Duration = Duration::from_secs(3);
+
 /// How long an account may fail for a reason that passes before its objects are told: that is a status write for each, and one more when
 /// it is over. Source: our choice: as long as a sweep's interval.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -98,6 +101,10 @@ async fn sweep_one(
     while wait_for_batch(&context, &references, &mut changes).await {
         context.cloud.routine_turn(&account, Action::DescribeInstances).await;
         let batch = context.cloud_watch.book().next_batch(&references);
+        if batch.ids.is_empty() {
+            // What was left went meanwhile.
+            continue;
+        }
         calls.spawn(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch));
     }
     let answers = calls.join_all().await;
@@ -106,7 +113,7 @@ async fn sweep_one(
 }
 
 /// Asks again about batches that failed, in smaller parts where others of the account are answered, until only the object remains that
-/// spoils the rest: that one is told.
+/// spoils the rest: that one is told, and asks for itself from then on.
 async fn ask_again(
     context: &Arc<Context>,
     account: &Account,
@@ -116,17 +123,33 @@ async fn ask_again(
 ) {
     // Credentials of no use are looked at elsewhere, and asked with again in the next sweep.
     while !failed.is_empty() && !context.cloud_watch.book().are_stuck(references) {
-        sleep(context.clock.jittered(AGAIN)).await;
-        let parts = parts(&context.cloud_watch.book(), &std::mem::take(&mut failed), some_were_seen);
+        sleep(context.clock.jittered(if some_were_seen { SPLIT_AGAIN } else { AGAIN })).await;
+        let parts = parts(&context.cloud_watch.book(), &failed, some_were_seen);
+        let mut calls = JoinSet::new();
         for batch in parts {
             context.cloud.routine_turn(account, Action::DescribeInstances).await;
-            let answer = ask(Arc::clone(context), account.clone(), Arc::clone(references), batch).await;
-            some_were_seen |= answer.is_none();
-            failed.extend(answer);
+            calls.spawn(ask(Arc::clone(context), account.clone(), Arc::clone(references), batch));
         }
-        for batch in failed.iter().filter(|batch| some_were_seen && batch.keys.len() == 1) {
-            let told =
-                batch.keys.iter().filter(|key| context.cloud_watch.book().unseen(key)).cloned().collect::<Vec<_>>();
+        let answers = calls.join_all().await;
+        let seen_before = std::mem::replace(&mut some_were_seen, answers.iter().any(Option::is_none));
+        failed = answers.into_iter().flatten().collect();
+        // Of two that spoil one batch neither is answered in the last round.
+        if some_were_seen || seen_before {
+            let (spoilers, others) = failed.into_iter().partition(|batch| batch.keys.len() == 1 && !batch.throttled);
+            failed = others;
+            tell_spoilers(context, references, &spoilers);
+        }
+    }
+}
+
+/// Tells the objects whose machines cannot be seen although others of the account can. The account itself is well.
+fn tell_spoilers(context: &Context, references: &[Arc<Reference>], spoilers: &[Batch]) {
+    let keys = spoilers.iter().flat_map(|batch| &batch.keys);
+    let told: Vec<Key> = keys.filter(|key| context.cloud_watch.book().unseen(key)).cloned().collect();
+    wake(context, &told);
+    if !spoilers.is_empty() {
+        for reference in references {
+            let told = context.cloud_watch.book().well(reference);
             wake(context, &told);
         }
     }
@@ -206,7 +229,7 @@ async fn ask(
     context: Arc<Context>,
     account: Account,
     references: Arc<Vec<Arc<Reference>>>,
-    batch: Batch,
+    mut batch: Batch,
 ) -> Option<Batch> {
     let looks = describe(&context, &account, batch.ids.clone()).await;
     let news = context.cloud_watch.book().take(&account, &batch, &looks);
@@ -220,6 +243,7 @@ async fn ask(
         };
         wake(&context, &told);
     }
+    batch.throttled = failed.is_some_and(|problem| problem.reason == Reason::CloudThrottled);
     failed.is_some().then_some(batch)
 }
 
