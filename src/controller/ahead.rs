@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
-use super::cloud_watch::Look;
+use super::cloud_watch::{Look, RECENT};
 use super::lookup::{Looked, Question};
 use super::name::instance_name;
 use super::observe::{has_finalizer, is_paused};
 use super::problem::Problem;
 use super::queue::{Key, Lane};
 use crate::api::PaiInstance;
-use crate::tencent::{Account, AccountKey, Action, Region};
+use crate::tencent::{Account, AccountKey, Action};
 
 /// How old credentials may be that a look ahead goes by: a pass reads its own. Source: our choice: as long as the conditions promise that a
 /// change of them takes to be seen.
@@ -31,14 +31,9 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// What was seen, if it is of these machines under these credentials, and not older than that.
-    pub fn answers(
-        self,
-        account: &Account,
-        ids: &[String],
-        most: Duration,
-    ) -> Option<Result<BTreeMap<String, Look>, Problem>> {
-        let young = |look: &Look| look.begun.elapsed() <= most;
+    /// What was seen, if it is of these machines under these credentials, and not older than [`RECENT`].
+    pub fn answers(self, account: &Account, ids: &[String]) -> Option<Result<BTreeMap<String, Look>, Problem>> {
+        let young = |look: &Look| look.begun.elapsed() <= RECENT;
         (self.account == account.key() && self.ids == ids && self.looks.iter().flat_map(BTreeMap::values).all(young))
             .then_some(self.looks)
     }
@@ -88,7 +83,7 @@ async fn account_of(context: &Context, shown: &PaiInstance) -> Option<Account> {
         Some(found) => found,
         None => context.credentials.read(&context.api, now, namespace, name, false).await.ok()?.ok()?,
     };
-    Some(Account { credentials: found.credentials, region: Region::parse(&shown.spec.region).ok()? })
+    Account::new(found.credentials, &shown.spec.region).ok()
 }
 
 /// Amid a flood of creates there is none: each then looks when its turn comes.
@@ -112,35 +107,26 @@ async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, show
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
     use tokio::time::{Instant, advance};
 
     use super::*;
-    use crate::tencent::Credentials;
-
-    fn account(id: &str) -> Account {
-        Account {
-            credentials: Credentials::new(id, SecretString::from("key"), None).unwrap(),
-            region: Region::parse("ap-guangzhou").unwrap(),
-        }
-    }
 
     fn ahead() -> Ahead {
         let look = Look { begun: Instant::now(), instance: None };
         let ids = vec!["ins-1".to_owned()];
-        Ahead { account: account("AKIDa").key(), looks: Ok(BTreeMap::from([(ids[0].clone(), look)])), ids }
+        Ahead { account: Account::of_test("AKIDa").key(), looks: Ok(BTreeMap::from([(ids[0].clone(), look)])), ids }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_answers_the_same_question_for_as_long_as_it_is_young() {
-        let (ours, ids, most) = (account("AKIDa"), ["ins-1".to_owned()], Duration::from_secs(5));
-        assert!(ahead().answers(&ours, &ids, most).is_some());
-        assert!(ahead().answers(&account("AKIDb"), &ids, most).is_none(), "under other credentials");
-        assert!(ahead().answers(&ours, &["ins-2".to_owned()], most).is_none(), "of another machine");
+        let (ours, ids) = (Account::of_test("AKIDa"), ["ins-1".to_owned()]);
+        assert!(ahead().answers(&ours, &ids).is_some());
+        assert!(ahead().answers(&Account::of_test("AKIDb"), &ids).is_none(), "under other credentials");
+        assert!(ahead().answers(&ours, &["ins-2".to_owned()]).is_none(), "of another machine");
         let two = ["ins-1".to_owned(), "ins-2".to_owned()];
-        assert!(ahead().answers(&ours, &two, most).is_none(), "of one among more");
+        assert!(ahead().answers(&ours, &two).is_none(), "of one among more");
         let old = ahead();
-        advance(most + Duration::from_millis(1)).await;
-        assert!(old.answers(&ours, &ids, most).is_none(), "from before the object was read for so long");
+        advance(RECENT + Duration::from_millis(1)).await;
+        assert!(old.answers(&ours, &ids).is_none(), "from before the object was read for so long");
     }
 }

@@ -28,7 +28,7 @@ use crate::api::{
     AdoptedBy, AttemptState, CreateAttempt, DeletionPolicy, FINALIZER, InstanceStatus, NameOrigin, PAUSED_ANNOTATION,
     PaiInstance, RESOLVE_CREATE_ANNOTATION, Reason, Synced,
 };
-use crate::tencent::{Account, Credentials, Region};
+use crate::tencent::Account;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -52,11 +52,10 @@ fn seen() -> Seen {
         }
     }))
     .unwrap();
-    let credentials = Credentials::new("AKID", "key".into(), None).unwrap();
     Seen(Observed {
         status: object.status.clone().unwrap_or_default(),
         object,
-        account: Ok(Account { credentials, region: Region::parse("ap-guangzhou").unwrap() }),
+        account: Ok(Account::of_test("AKID")),
         create_inputs: Some(Ok(CreateInputs::default())),
         rival: None,
         lookup: Some(Ok(nothing_found())),

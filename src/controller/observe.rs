@@ -25,7 +25,7 @@ use crate::api::{
     AttemptState, ConditionType, FINALIZER, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus,
     RECONCILE_REQUESTED_ANNOTATION, Reason,
 };
-use crate::tencent::{Account, Instance, Region};
+use crate::tencent::{Account, Instance};
 
 /// Everything a decision may need, as it was at one moment.
 #[derive(Debug)]
@@ -187,11 +187,11 @@ async fn look_at_account(context: &Context, seen: &mut Observed) -> Result<(), O
     let read =
         context.credentials.read(&context.api, context.clock.monotonic(), namespace, name, seen.deleting()).await?;
     seen.account = read.and_then(|found| {
-        let region = Region::parse(&seen.object.spec.region).map_err(|error| {
+        let account = Account::new(found.credentials, &seen.object.spec.region).map_err(|error| {
             Problem::new(Reason::InvalidSpec, format!("spec.region: {error}. Apply a new object with a valid region."))
         })?;
         seen.inputs.credentials_version = found.version;
-        Ok(Account { credentials: found.credentials, region })
+        Ok(account)
     });
     Ok(())
 }
@@ -211,7 +211,7 @@ async fn look_at_machines(
     let asked_anew = request.is_some() && *request != seen.recollection.last_request;
     let recent = if asked_anew { Duration::ZERO } else { RECENT };
     let ids = &seen.status.instance_ids;
-    if let Some(looks) = ahead.filter(|_| !asked_anew).and_then(|ahead| ahead.answers(account, ids, RECENT)) {
+    if let Some(looks) = ahead.filter(|_| !asked_anew).and_then(|ahead| ahead.answers(account, ids)) {
         if let Ok(looks) = &looks {
             context.cloud_watch.note(key, account, looks);
         }

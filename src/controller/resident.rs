@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::observe::annotation;
+use super::observe::{annotation, has_finalizer};
 use super::shown::Shown;
 use crate::api::{
-    AttemptState, FINALIZER, InstanceStatus, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus,
-    RECONCILE_REQUESTED_ANNOTATION, RESOLVE_CREATE_ANNOTATION,
+    AttemptState, InstanceStatus, PAUSED_ANNOTATION, PaiInstance, PaiInstanceStatus, RECONCILE_REQUESTED_ANNOTATION,
+    RESOLVE_CREATE_ANNOTATION,
 };
 
 /// The annotations that ask something of us.
@@ -117,7 +117,7 @@ fn wishes(object: &PaiInstance) -> u64 {
 pub fn is_at_rest(object: &PaiInstance) -> bool {
     let Some(status) = &object.status else { return false };
     let meta = &object.metadata;
-    let served = meta.finalizers.iter().flatten().any(|name| name == FINALIZER) && meta.deletion_timestamp.is_none();
+    let served = has_finalizer(object) && meta.deletion_timestamp.is_none();
     let asked = ANNOTATIONS.iter().any(|name| annotation(object, name).is_some());
     served && !asked && is_told(status, meta.generation) && nothing_is_looked_for(status)
 }

@@ -130,17 +130,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
-
     use super::*;
-    use crate::tencent::Credentials;
-
-    fn account(id: &str) -> Account {
-        Account {
-            credentials: Credentials::new(id, SecretString::from("key"), None).unwrap(),
-            region: Region::parse("ap-guangzhou").unwrap(),
-        }
-    }
 
     fn key(nth: usize) -> Key {
         Key { namespace: "default".into(), name: nth.to_string().into() }
@@ -149,12 +139,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_comes_first_goes_first_and_nobody_is_forgotten() {
         let (turns, queue) = (Turns::default(), Queue::default());
-        let ours = account("AKIDa");
+        let ours = Account::of_test("AKIDa");
         let mine: Vec<bool> = (0..PLACES + 3).map(|nth| turns.enter(&ours, &key(nth), &queue)).collect();
         assert_eq!(mine.iter().filter(|mine| **mine).count(), PLACES);
         assert!(turns.enter(&ours, &key(0), &queue), "it has its turn still");
         assert!(!turns.enter(&ours, &key(PLACES), &queue), "asking again moves nobody forward");
-        assert!(turns.enter(&account("AKIDb"), &key(99), &queue), "a flood in one account is nothing to another");
+        assert!(
+            turns.enter(&Account::of_test("AKIDb"), &key(99), &queue),
+            "a flood in one account is nothing to another"
+        );
         turns.leave(&key(3), &queue);
         assert_eq!(queue.next().await, key(PLACES));
         assert!(turns.enter(&ours, &key(PLACES), &queue));
@@ -169,8 +162,8 @@ mod tests {
     #[test]
     fn an_account_that_nobody_waits_for_takes_no_room() {
         let (turns, queue) = (Turns::default(), Queue::default());
-        turns.enter(&account("AKIDa"), &key(1), &queue);
-        turns.enter(&account("AKIDb"), &key(1), &queue);
+        turns.enter(&Account::of_test("AKIDa"), &key(1), &queue);
+        turns.enter(&Account::of_test("AKIDb"), &key(1), &queue);
         turns.leave(&key(1), &queue);
         turns.leave(&key(1), &queue);
         let state = turns.locked();

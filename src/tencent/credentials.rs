@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::redact::Redactor;
-use super::region::Region;
+use super::region::{InvalidRegion, Region};
 use super::signing_key::{SigningKey, SigningKeys};
 
 /// Longest secret id and secret key, in bytes. Source: vendor page of STS (its reply's fields).
@@ -149,6 +149,17 @@ pub struct Account {
 }
 
 impl Account {
+    /// The key pair in that region, if the region has the shape of one.
+    pub fn new(credentials: Credentials, region: &str) -> Result<Self, InvalidRegion> {
+        Ok(Self { credentials, region: Region::parse(region)? })
+    }
+
+    /// One for tests, by its secret id.
+    #[cfg(test)]
+    pub(crate) fn of_test(id: &str) -> Self {
+        Self::new(Credentials::new(id, "key".into(), None).unwrap(), "ap-guangzhou").unwrap()
+    }
+
     /// What tells it from others.
     pub fn key(&self) -> AccountKey {
         (self.credentials.fingerprint(), self.region.clone())
@@ -198,10 +209,8 @@ mod tests {
 
     #[test]
     fn debug_shows_the_id_alone() {
-        let account = Account {
-            credentials: credentials("AKIDx", "hush-hush", Some("tell-nobody")).unwrap(),
-            region: Region::parse("ap-guangzhou").unwrap(),
-        };
+        let credentials = credentials("AKIDx", "hush-hush", Some("tell-nobody")).unwrap();
+        let account = Account::new(credentials, "ap-guangzhou").unwrap();
         let shown = format!("{account:?}");
         assert!(shown.contains("AKIDx"), "{shown}");
         assert!(!shown.contains("hush") && !shown.contains("tell"), "{shown}");

@@ -143,8 +143,7 @@ impl World {
         if request.header("x-tc-action") != Some("TerminateInstances") {
             return;
         }
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let ids: Vec<&str> = body["InstanceIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let ids = ids(&request.body);
         let objects = self.objects();
         let gives_up = |object: &Value| {
             object.pointer("/metadata/deletionTimestamp").is_some()
@@ -153,10 +152,10 @@ impl World {
         };
         let mut state = self.state();
         // A second call for a prepaid machine destroys what lies in the recycle bin.
-        let is_recycled = |id: &&str| {
+        let is_recycled = |id: &String| {
             state.cloud.instance(id).is_some_and(|one| one.state == "SHUTDOWN" && one.charge_type == "PREPAID")
         };
-        let was_given_up = ids.iter().all(|id| state.given_up.contains(*id));
+        let was_given_up = ids.iter().all(|id| state.given_up.contains(id));
         if ids.len() != 1 || !(was_given_up || objects.iter().any(gives_up)) || ids.iter().any(is_recycled) {
             state.wrong_end.get_or_insert(format!("{ids:?} was to be terminated"));
         }

@@ -127,10 +127,10 @@ fn checks_of_what_was_bought_do_not_hold_up_the_next_create() {
     });
 }
 
-/// Each read of an object takes two seconds here, and the look none.
+/// The next read of an object takes two seconds, and a look none.
 fn slow_to_read(world: &World) {
     let read = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
-    world.state().faults.add(Rule { at: read, skip: 0, times: 1, trouble: Trouble::Delay(Duration::from_secs(2)) });
+    world.state().faults.once(read, Trouble::Delay(Duration::from_secs(2)));
 }
 
 #[test]

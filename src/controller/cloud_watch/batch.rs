@@ -38,10 +38,10 @@ impl Batch {
     }
 
     /// Takes in an object, unless its machines do not fit beside the others'.
-    pub fn takes(&mut self, key: &Key, ids: &[String]) -> bool {
+    pub fn takes(&mut self, key: &Key, ids: impl ExactSizeIterator<Item = String>) -> bool {
         let fits = self.ids.len() + ids.len() <= MAX_PAGE;
         if fits {
-            self.ids.extend_from_slice(ids);
+            self.ids.extend(ids);
             self.keys.push(key.clone());
         }
         fits

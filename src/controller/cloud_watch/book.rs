@@ -1,6 +1,7 @@
 //! The book: which machines are followed, in which account, what is known of each, and who is to be woken. Data only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,8 +83,8 @@ struct Machine {
 
 impl Followed {
     /// Its machines, at most a page.
-    fn ids(&self) -> Vec<String> {
-        self.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string()).collect()
+    fn ids(&self) -> impl ExactSizeIterator<Item = String> {
+        self.machines.iter().take(MAX_PAGE).map(|machine| machine.id.to_string())
     }
 }
 
@@ -195,7 +196,7 @@ impl Book {
             let Some(members) = self.references.get_mut(reference) else { continue };
             while let Some(key) = members.left.pop_front() {
                 let Some(followed) = self.objects.get(&key) else { continue };
-                if !batch.takes(&key, &followed.ids()) {
+                if !batch.takes(&key, followed.ids()) {
                     members.left.push_front(key);
                     return batch;
                 }
@@ -206,13 +207,11 @@ impl Book {
 
     /// The machines that are on their way, in batches.
     pub fn fresh_batches(&self, references: &[Arc<Reference>]) -> Vec<Batch> {
-        let mut batches = vec![Batch::default()];
+        let mut batches: Vec<Batch> = Vec::new();
         for key in references.iter().filter_map(|reference| self.references.get(reference)).flat_map(|one| &one.fresh) {
             let Some(followed) = self.objects.get(key) else { continue };
-            if !batches.last_mut().is_some_and(|batch| batch.takes(key, &followed.ids())) {
-                let mut batch = Batch::default();
-                batch.takes(key, &followed.ids());
-                batches.push(batch);
+            if !batches.last_mut().is_some_and(|batch| batch.takes(key, followed.ids())) {
+                batches.push(self.batch_of(slice::from_ref(key)));
             }
         }
         batches.retain(|batch| !batch.ids.is_empty());
@@ -224,7 +223,7 @@ impl Book {
         let mut batch = Batch::default();
         for key in keys {
             if let Some(followed) = self.objects.get(key) {
-                batch.takes(key, &followed.ids());
+                batch.takes(key, followed.ids());
             }
         }
         batch

@@ -18,7 +18,7 @@ use crate::controller::Context;
 use crate::controller::following::FRESH;
 use crate::controller::problem::Problem;
 use crate::controller::queue::{Key, Lane};
-use crate::tencent::{Account, AccountKey, Action, Region};
+use crate::tencent::{Account, AccountKey, Action};
 
 /// How soon a batch that failed is asked again. Source: our choice.
 const AGAIN: Duration = Duration::from_secs(15);
@@ -125,12 +125,7 @@ async fn ask_again(
     while !failed.is_empty() && !context.cloud_watch.book().are_stuck(references) {
         sleep(context.clock.jittered(if some_were_seen { SPLIT_AGAIN } else { AGAIN })).await;
         let parts = parts(&context.cloud_watch.book(), &failed, some_were_seen);
-        let mut calls = JoinSet::new();
-        for batch in parts {
-            context.cloud.routine_turn(account, Action::DescribeInstances).await;
-            calls.spawn(ask(Arc::clone(context), account.clone(), Arc::clone(references), batch));
-        }
-        let answers = calls.join_all().await;
+        let answers = ask_all(context, account, references, parts).await;
         let seen_before = std::mem::replace(&mut some_were_seen, answers.iter().any(Option::is_none));
         failed = answers.into_iter().flatten().collect();
         // Of two that spoil one batch neither is answered in the last round.
@@ -201,13 +196,7 @@ async fn fresh(context: &Arc<Context>) {
 
 async fn round(context: Arc<Context>, account: Account, references: Vec<Arc<Reference>>) {
     let batches = context.cloud_watch.book().fresh_batches(&references);
-    let references = Arc::new(references);
-    let mut calls = JoinSet::new();
-    for batch in batches {
-        context.cloud.routine_turn(&account, Action::DescribeInstances).await;
-        calls.spawn(ask(Arc::clone(&context), account.clone(), Arc::clone(&references), batch));
-    }
-    calls.join_all().await;
+    ask_all(&context, &account, &Arc::new(references), batches).await;
 }
 
 /// Looks once a minute whether credentials that were of no use are good again.
@@ -222,6 +211,21 @@ async fn troubled(context: &Arc<Context>) {
             }
         }
     }
+}
+
+/// Asks about these batches, each when its turn has come; the calls themselves overlap.
+async fn ask_all(
+    context: &Arc<Context>,
+    account: &Account,
+    references: &Arc<Vec<Arc<Reference>>>,
+    batches: Vec<Batch>,
+) -> Vec<Option<Batch>> {
+    let mut calls = JoinSet::new();
+    for batch in batches {
+        context.cloud.routine_turn(account, Action::DescribeInstances).await;
+        calls.spawn(ask(Arc::clone(context), account.clone(), Arc::clone(references), batch));
+    }
+    calls.join_all().await
 }
 
 /// Makes one call, wakes the objects to which it is news, and returns the batch if the whole of it failed.
@@ -288,6 +292,6 @@ async fn account_of(context: &Context, reference: &Reference) -> Option<Result<A
             return None;
         }
     };
-    let region = Region::parse(&reference.region).map_err(|error| Problem::new(Reason::InvalidSpec, error.to_string()));
-    Some(region.map(|region| Account { credentials: found.credentials, region }))
+    let account = Account::new(found.credentials, &reference.region);
+    Some(account.map_err(|error| Problem::new(Reason::InvalidSpec, error.to_string())))
 }
