@@ -1,5 +1,5 @@
-//! Looks ahead: what the first pass of a new or a deleted object will ask of the cloud is asked while that pass still reads the object,
-//! since a busy API server takes longer for one read than the cloud for its answer.
+//! Looks ahead: what the first pass of a new or a deleted object will ask of the cloud is asked while that pass still waits for its turn
+//! or reads the object, since a busy API server takes longer for one read than the cloud for its answer.
 //!
 //! It goes by the event of the watch, which may be old. So it only reads, and decides nothing: its answer is used where the pass, going by
 //! what it read itself, would ask the very same.
@@ -8,9 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
 use super::Context;
 use super::cloud_watch::{Look, RECENT};
-use super::lookup::{Looked, Question};
+use super::driver::span_of;
+use super::lookup::{Looked, Question, Turn};
 use super::name::instance_name;
 use super::observe::{has_finalizer, is_paused};
 use super::problem::Problem;
@@ -44,9 +48,18 @@ pub fn is_worth_it(shown: &PaiInstance) -> bool {
     !is_paused(shown) && (is_new(shown) || !condemned(shown).is_empty())
 }
 
+/// A look under way, which ends when nobody waits for it any more.
+pub type Looking = AbortOnDropHandle<Option<Ahead>>;
+
+/// Looks ahead for an object that a watch has just shown.
+pub fn begin(context: Arc<Context>, key: Key, shown: Box<PaiInstance>) -> Looking {
+    let span = span_of(&key);
+    AbortOnDropHandle::new(tokio::spawn(async move { look_ahead(&context, &key, &shown).await }.instrument(span)))
+}
+
 /// Looks for the machine of a new object, whose answer is kept for its next pass, or at the machines of a deleted one. Where anything is
 /// in the way, the pass asks itself.
-pub async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) -> Option<Ahead> {
+async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) -> Option<Ahead> {
     let account = account_of(context, shown).await?;
     if is_new(shown) {
         look_for_new(context, &account, key, shown).await;
@@ -56,7 +69,7 @@ pub async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) 
     if context.cloud_watch.outage(key, &account).is_some() {
         return None;
     }
-    let looks = context.cloud_watch.look_now(context, &account, &ids).await;
+    let looks = context.cloud_watch.look_first(context, &account, &ids).await;
     Some(Ahead { account: account.key(), ids, looks })
 }
 
@@ -86,15 +99,15 @@ async fn account_of(context: &Context, shown: &PaiInstance) -> Option<Account> {
     Account::new(found.credentials, &shown.spec.region).ok()
 }
 
-/// Amid a flood of creates there is none: each then looks when its turn comes.
+/// Of a flood only some are looked for: the others look when their turn comes.
 async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, shown: &PaiInstance) {
     // Kept while it looks: of two objects with one domain the second looks when the first is done.
     let Some(_claim) = context.objects.claim(shown) else { return };
-    if !context.cloud.has_room(account, Action::DescribeInstances) {
+    if !context.cloud.urgent_turn(account, Action::DescribeInstances).await {
         return;
     }
     let mut question = Question::new(account, Some(&instance_name(shown).0), context.clock.monotonic());
-    if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called).await {
+    if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called, Turn::Taken).await {
         return;
     }
     // One that went meanwhile, which it may without a finalizer, was forgotten and must stay so.
@@ -110,6 +123,33 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::*;
+
+    fn object(metadata: serde_json::Value, status: serde_json::Value) -> PaiInstance {
+        let spec = serde_json::json!({
+            "credentialsRef": {"name": "a"}, "region": "ap-guangzhou", "domainName": "a.test", "instanceType": "S5.SMALL2",
+        });
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance", "metadata": metadata, "spec": spec, "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_what_is_new_or_leaves_a_machine_behind_is_looked_for() {
+        use serde_json::{Value, json};
+        let gone = "2026-11-29T08:00:00Z";
+        let machine = json!({"instanceIds": ["ins-1"]});
+        let is_worth_it = |metadata, status| is_worth_it(&object(metadata, status));
+        assert!(is_worth_it(json!({}), Value::Null), "new");
+        let paused = json!({"annotations": {crate::api::PAUSED_ANNOTATION: "true"}});
+        assert!(!is_worth_it(paused, Value::Null), "paused");
+        assert!(!is_worth_it(json!({"finalizers": [crate::api::FINALIZER]}), Value::Null), "under way");
+        assert!(!is_worth_it(json!({}), machine.clone()), "its machine is known");
+        let deleted = json!({"deletionTimestamp": gone, "finalizers": [crate::api::FINALIZER]});
+        assert!(is_worth_it(deleted.clone(), machine.clone()), "deleted");
+        assert!(!is_worth_it(deleted, Value::Null), "deleted without a machine");
+        assert!(!is_worth_it(json!({"deletionTimestamp": gone}), machine), "let go");
+    }
 
     fn ahead() -> Ahead {
         let look = Look { begun: Instant::now(), instance: None };

@@ -12,9 +12,9 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error_span, warn};
+use tracing::{Instrument, Span, debug, error_span, warn};
 
-use super::ahead;
+use super::ahead::{self, Looking};
 use super::failure::Pass;
 use super::pass::{Next, pass};
 use super::queue::{Key, Lane};
@@ -50,7 +50,7 @@ pub async fn run(
         unlisted: (0..apis.len()).collect(),
         any_listed: false,
         passes: JoinSet::new(),
-        shown: HashMap::new(),
+        ahead: HashMap::new(),
         most_passes: usize::from(settings.max_concurrent_reconciles.max(1)),
         context: Arc::clone(&context),
         sight: Arc::clone(&sight),
@@ -83,9 +83,9 @@ fn events(
     select_all(watches)
 }
 
-/// For how many objects that wait for their pass what the watch showed is kept. Source: our choice: where more wait, a look ahead of their
-/// passes gains nothing.
-const SHOWN: usize = 32;
+/// For how many objects that wait for their pass it is looked ahead. Source: our choice: where more wait they are a flood, whose objects
+/// wait for the cloud's limits anyway.
+const LOOKS_AHEAD: usize = 32;
 
 struct Driver {
     context: Arc<Context>,
@@ -94,8 +94,8 @@ struct Driver {
     /// Whether one of them was listed.
     any_listed: bool,
     passes: JoinSet<Ended>,
-    /// What a watch has just shown of objects whose next pass looks ahead by it, at most [`SHOWN`].
-    shown: HashMap<Key, Box<PaiInstance>>,
+    /// Looks ahead for objects that wait for their pass, at most [`LOOKS_AHEAD`].
+    ahead: HashMap<Key, Looking>,
     most_passes: usize,
     sight: Arc<Sight>,
 }
@@ -122,8 +122,8 @@ impl Driver {
                     None => break,
                 },
                 key = context.queue.next(), if has_room => {
-                    let shown = self.shown.remove(&key);
-                    self.passes.spawn(one_pass(Arc::clone(&context), key, shown));
+                    let ahead = self.ahead.remove(&key);
+                    self.passes.spawn(one_pass(Arc::clone(&context), key, ahead));
                 }
                 Ok(()) = idling.changed(), if !has_room => {}
             }
@@ -143,7 +143,7 @@ impl Driver {
             }
             Event::Apply(Watched(object)) => {
                 if self.note(watch, &object, Lane::Urgent) {
-                    self.show(object);
+                    self.look_ahead(object);
                 }
             }
             Event::Delete(Watched(object)) => self.forget(&Key::of(&object)),
@@ -180,12 +180,12 @@ impl Driver {
         news.needs_pass
     }
 
-    /// Keeps what a watch showed of an object for its next pass, if there is something to look ahead for.
-    fn show(&mut self, object: Box<PaiInstance>) {
+    /// Looks ahead for an object's next pass, if there is something to look for.
+    fn look_ahead(&mut self, object: Box<PaiInstance>) {
         let key = Key::of(&object);
-        self.shown.remove(&key);
-        if self.shown.len() < SHOWN && ahead::is_worth_it(&object) {
-            self.shown.insert(key, object);
+        self.ahead.remove(&key);
+        if self.ahead.len() < LOOKS_AHEAD && ahead::is_worth_it(&object) {
+            self.ahead.insert(key.clone(), ahead::begin(Arc::clone(&self.context), key, object));
         }
     }
 
@@ -194,7 +194,7 @@ impl Driver {
             self.context.memory.forget(&uid);
         }
         self.context.cloud_watch.forget(key);
-        self.shown.remove(key);
+        self.ahead.remove(key);
     }
 
     /// Takes the end of a pass: says when the object gets the next one.
@@ -236,16 +236,17 @@ impl Driver {
     }
 }
 
+/// At the level that every filter lets through, so that what went wrong names its object.
+pub fn span_of(key: &Key) -> Span {
+    error_span!("pass", object = %key)
+}
+
 /// One pass over one object. A panic costs it that pass.
-async fn one_pass(context: Arc<Context>, key: Key, shown: Option<Box<PaiInstance>>) -> Ended {
-    // At the level that every filter lets through, so that what went wrong names its object.
-    let span = error_span!("pass", object = %key);
+async fn one_pass(context: Arc<Context>, key: Key, ahead: Option<Looking>) -> Ended {
+    let span = span_of(&key);
     let result = async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
-        AssertUnwindSafe(pass(&context, &api, &key, shown.as_deref()))
-            .catch_unwind()
-            .await
-            .unwrap_or(Err(Pass::Panicked))
+        AssertUnwindSafe(pass(&context, &api, &key, ahead)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))
     }
     .instrument(span)
     .await;

@@ -97,6 +97,15 @@ pub struct Question {
     named: Option<Named>,
 }
 
+/// When the call for a name is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Now: the caller has waited for the turn of the first page.
+    Taken,
+    /// When its turn has come, after those who asked before.
+    InLine,
+}
+
 /// How far a look has come.
 #[derive(Debug)]
 pub enum Looked {
@@ -234,7 +243,14 @@ impl Question {
 
     /// Looks for machines with our domain, and for machines with the name, as far as the answers can be had now. If they cannot, the
     /// object is called in that lane when they can.
-    pub async fn ask(&mut self, context: &Arc<Context>, account: &Account, key: &Key, lane: Lane) -> Looked {
+    pub async fn ask(
+        &mut self,
+        context: &Arc<Context>,
+        account: &Account,
+        key: &Key,
+        lane: Lane,
+        turn: Turn,
+    ) -> Looked {
         let asks_itself = self.takes_a_call();
         let waiter = |called_in| Waiter { since: self.since, called_in };
         let later = waiter(Some(lane));
@@ -242,7 +258,7 @@ impl Question {
         let now = if asks_itself { waiter(None) } else { later };
         let mut listing = context.listings.get(context, account, key, now);
         if asks_itself && let Some(name) = &self.name {
-            match list_named(context, account, name).await {
+            match list_named(context, account, name, turn).await {
                 Ok(named) => self.named = Some(named),
                 Err(error) => {
                     context.listings.forget(&self.account, key);
@@ -303,13 +319,17 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
 }
 
 /// The machines that bear exactly the name. The cloud's filter may be fuzzy, so the names are compared here.
-async fn list_named(context: &Context, account: &Account, name: &str) -> Result<Named, CallError> {
+async fn list_named(context: &Context, account: &Account, name: &str, mut turn: Turn) -> Result<Named, CallError> {
     let (begun, begun_at) = (context.clock.monotonic(), context.clock.now());
     let mut cloud_time = None;
     let mut paging = Paging::default();
     while let Some(offset) = paging.next_offset() {
         let request = DescribeInstances::by_name(name, offset);
-        let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await?;
+        if std::mem::replace(&mut turn, Turn::InLine) == Turn::InLine {
+            let _idle = context.turns.idle();
+            context.cloud.turn(account, Action::DescribeInstances).await?;
+        }
+        let reply = context.cloud.describe_instances_now(account, &request, context.clock.now()).await?;
         cloud_time = cloud_time.or(reply.cloud_time);
         let items = reply.value.instances.into_iter().map(|one| (one.instance_id.to_string(), one));
         paging.take(reply.value.total_count, items.collect())?;

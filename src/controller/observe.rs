@@ -1,17 +1,16 @@
 //! Observe: one fresh look at everything a decision may need. Reads only; never the watch cache, which may be old and buy twice.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, OptionFuture, select};
+use futures::future::OptionFuture;
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 
 use super::Context;
-use super::ahead::{Ahead, look_ahead};
+use super::ahead::{Ahead, Looking};
 use super::cloud_watch::{Look, RECENT};
 use super::following::must_show;
 use super::lookup::Found;
@@ -101,22 +100,16 @@ pub enum Observe {
 
 /// Looks at everything. `None` means that the object is gone.
 ///
-/// `shown` is the object as a watch has just shown it, where that asks for a look ahead.
+/// `ahead` is what is looked for since a watch showed the object.
 pub async fn observe(
     context: &Arc<Context>,
     api: &Api<PaiInstance>,
     key: &Key,
-    shown: Option<&PaiInstance>,
+    ahead: Option<Looking>,
 ) -> Result<Option<Observed>, Observe> {
-    let ahead = OptionFuture::from(shown.map(|shown| Box::pin(look_ahead(context, key, shown))));
-    let read = pin!(api.get_opt(&key.name));
-    let (object, ahead) = match select(read, ahead).await {
-        // Without an object nobody waits for what is seen.
-        Either::Left((object @ Ok(Some(_)), ahead)) => (object, ahead.await),
-        Either::Left((object, _)) => (object, None),
-        Either::Right((ahead, read)) => (read.await, ahead),
-    };
-    let Some(object) = object.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
+    let read = api.get_opt(&key.name).await;
+    let Some(object) = read.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
+    let ahead = OptionFuture::from(ahead).await.and_then(Result::ok).flatten();
     let status = object.status.clone().unwrap_or_default();
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let recollection = context.memory.recall(uid);
@@ -146,7 +139,7 @@ pub async fn observe(
     }
     look_at_account(context, &mut seen).await?;
     if !seen.status.instance_ids.is_empty() {
-        let looks = look_at_machines(context, key, &seen, ahead.flatten()).await;
+        let looks = look_at_machines(context, key, &seen, ahead).await;
         if let Ok(looks) = &looks {
             note_absences(context, &mut seen, looks);
         }

@@ -7,9 +7,10 @@ use kube::Api;
 use tracing::debug;
 
 use super::act::act;
+use super::ahead::Looking;
 use super::decide::decide;
 use super::failure::Pass;
-use super::lookup::{Found, Looked, Question};
+use super::lookup::{Found, Looked, Question, Turn};
 use super::memory::Recollection;
 use super::name::instance_name;
 use super::observe::{Observed, annotation, observe};
@@ -51,14 +52,14 @@ impl From<Outcome> for Next {
     }
 }
 
-/// One pass. Says when to come back. `shown` is for [`observe`].
+/// One pass. Says when to come back. `ahead` is for [`observe`].
 pub async fn pass(
     context: &Arc<Context>,
     api: &Api<PaiInstance>,
     key: &Key,
-    shown: Option<&PaiInstance>,
+    ahead: Option<Looking>,
 ) -> Result<Next, Pass> {
-    let Some(mut seen) = observe(context, api, key, shown).await? else { return Ok(Next::Changed) };
+    let Some(mut seen) = observe(context, api, key, ahead).await? else { return Ok(Next::Changed) };
     let mut step = decide(&seen, context.clock.now());
     let mut claim = None;
     if step == Step::LookUp {
@@ -142,7 +143,7 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
         || context.turns.enter(&account, key, &context.queue);
     // What was bought is only checked: the next one to be bought goes first.
     let lane = if buys { Lane::Called } else { Lane::Urgent };
-    let looked = if may_ask { question.ask(context, &account, key, lane).await } else { Looked::Later };
+    let looked = if may_ask { question.ask(context, &account, key, lane, Turn::InLine).await } else { Looked::Later };
     let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
     context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
     match looked {

@@ -150,6 +150,17 @@ impl Client {
         self.observer.waited(action, asked.elapsed());
     }
 
+    /// Takes the turn of a read for which a person waits, before all others. Says whether it could be had; if so, the read is then made with
+    /// [`Client::describe_instances_now`].
+    pub async fn urgent_turn(&self, account: &Account, action: Action) -> bool {
+        let asked = Instant::now();
+        let has_turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
+        if has_turn {
+            self.observer.waited(action, asked.elapsed());
+        }
+        has_turn
+    }
+
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
     /// [`Client::describe_instances_now`].
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {

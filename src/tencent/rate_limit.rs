@@ -32,6 +32,14 @@ const MAX_HALVINGS: u32 = 3;
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How long routine work lets others go first. Source: our choice: short against the interval of a sweep.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Of so many calls one may go before all others, and so much room is left by routine work while there are such. Source: our choice: ten
+/// of the forty descriptions in a second.
+const URGENT_SHARE: usize = 4;
+/// The least time between two of them, so that a burst leaves some to who comes after it. Source: our choice: about as long as one call
+/// takes its turn.
+const URGENT_EVERY: Duration = Duration::from_millis(30);
+/// For how long after one of them routine work leaves room for more. Source: our choice.
+const URGENT_FOR: Duration = Duration::from_secs(10);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
 const SPREAD: Duration = Duration::from_mins(1);
 /// A key that was not used for this long is forgotten; by then a throttled one has recovered.
@@ -100,6 +108,15 @@ impl RateLimits {
                 Err(wait) => sleep_until(now + wait).await,
             }
         }
+    }
+
+    /// Takes a token before all who wait for one, unless too many did: then says so. The others come the later for it, so at most one in
+    /// [`URGENT_SHARE`] is given out like this.
+    pub async fn take_urgent(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
+        let now = Instant::now();
+        let Some(at) = self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) else { return false };
+        sleep_until(at).await;
+        true
     }
 
     /// Takes the next token for a call that needs a while until it can be sent, and waits for it, unless that would last longer than
@@ -219,6 +236,8 @@ struct Bucket {
     lead: Lead,
     /// When the next token is due.
     due: Instant,
+    /// When the last urgent tokens were given out, as many as may be in a second, the oldest first.
+    urgent: VecDeque<Instant>,
     /// The last time that was given to a caller who was turned away.
     promised: Instant,
     /// How often the rate was halved, as of `throttled_at`.
@@ -240,6 +259,7 @@ impl Bucket {
             ahead: 0,
             lead: Lead::default(),
             due: now,
+            urgent: VecDeque::new(),
             promised: now,
             halvings: 0,
             throttled_at: now,
@@ -309,12 +329,36 @@ impl Bucket {
         Ok(())
     }
 
-    /// The token that is due now, or how long until one may be: nobody reserved it then.
-    fn free(&mut self, now: Instant) -> Result<Instant, Duration> {
-        if now + TOLERANCE < self.due {
-            return Err(self.due - now);
+    /// A token before its time, in at most [`URGENT_EVERY`]; all others are due an interval later. None while the cloud slows us down.
+    fn urgent(&mut self, now: Instant) -> Option<Instant> {
+        let after_last = self.urgent.back().map(|last| *last + URGENT_EVERY);
+        let is_full = self.urgent.len() >= self.most_urgent();
+        let after_most = self.urgent.front().filter(|_| is_full).map(|first| *first + WINDOW);
+        let at = after_last.max(after_most).unwrap_or(now).max(now);
+        if at > now + URGENT_EVERY || self.halvings_left(now) > 0 {
+            return None;
         }
+        if is_full {
+            self.urgent.pop_front();
+        }
+        self.urgent.push_back(at);
         self.due = self.due.max(now) + self.interval(now);
+        Some(at)
+    }
+
+    fn most_urgent(&self) -> usize {
+        (self.rate / URGENT_SHARE).max(1)
+    }
+
+    /// The token that is due now, or how long until one may be: nobody reserved it then, and it leaves room for what is urgent.
+    fn free(&mut self, now: Instant) -> Result<Instant, Duration> {
+        let is_urgent = self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR);
+        let at = self.due.max(self.free_slot(now, if is_urgent { self.most_urgent() } else { 0 }));
+        if now + TOLERANCE < at {
+            return Err(at - now);
+        }
+        // That a timer woke late is made up for: there are a hundred of them in a sweep.
+        self.due = self.due.max(now.checked_sub(TOLERANCE).unwrap_or(now)) + self.interval(now);
         Ok(now)
     }
 
@@ -339,3 +383,5 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod urgent_tests;

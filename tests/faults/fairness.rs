@@ -7,7 +7,7 @@ use tencentcloud_simulator::Account;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{condition, ids, pai_base64};
+use crate::person::{condition, domain, ids, pai_base64};
 use crate::run::run;
 use crate::scale::{SWEEP, at_rest, calls, id_of, name, ready, settle, start, traffic};
 use crate::world::World;
@@ -127,10 +127,10 @@ fn checks_of_what_was_bought_do_not_hold_up_the_next_create() {
     });
 }
 
-/// The next read of an object takes two seconds, and a look none.
-fn slow_to_read(world: &World) {
-    let read = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
-    world.state().faults.once(read, Trouble::Delay(Duration::from_secs(2)));
+/// The next reads of an object take two seconds each, and looks none.
+fn slow_to_read(world: &World, times: u32) {
+    let at = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
+    world.state().faults.add(Rule { at, skip: 0, times, trouble: Trouble::Delay(Duration::from_secs(2)) });
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_new_object_is_looked_for_while_it_is_read() {
         start(&world);
         // What the first listing shows is read without haste.
         sleep(Duration::from_secs(5)).await;
-        slow_to_read(&world);
+        slow_to_read(&world, 1);
         world.apply("web", &json!({}));
         sleep(Duration::from_secs(1)).await;
         let looks =
@@ -152,12 +152,26 @@ fn a_new_object_is_looked_for_while_it_is_read() {
     });
 }
 
+/// The other one's look must not be older than what the first one buys.
+#[test]
+fn of_two_new_objects_with_one_domain_one_is_looked_for() {
+    run(1, |world| async move {
+        start(&world);
+        sleep(Duration::from_secs(5)).await;
+        slow_to_read(&world, 2);
+        world.apply("web", &json!({}));
+        world.apply("twin", &json!({"domainName": domain("web")}));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(calls(&world, "DescribeInstances").len(), 1);
+    });
+}
+
 #[test]
 fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 1).await;
-        slow_to_read(&world);
+        slow_to_read(&world, 1);
         let looks = || calls(&world, "DescribeInstances").len();
         let before = looks();
         world.delete(&name(0));
@@ -168,13 +182,42 @@ fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
     });
 }
 
+/// Before the five hundred that came before them.
+#[test]
+fn amid_a_flood_of_the_same_account_a_new_object_and_a_deleted_one_are_looked_at_at_once() {
+    run(1, |world| async move {
+        start(&world);
+        world.apply("old", &json!({}));
+        at_rest(&world).await;
+        for nth in 0..500 {
+            world.apply(&name(nth), &json!({}));
+        }
+        sleep(Duration::from_secs(5)).await;
+        let looks =
+            |wanted: &str| calls(&world, "DescribeInstances").iter().any(|(sent, _)| sent.to_string().contains(wanted));
+        let old = id_of(&world, "old");
+        for nth in 0..5 {
+            let new = format!("new-{nth}");
+            world.apply(&new, &json!({}));
+            sleep(Duration::from_millis(200)).await;
+            assert!(looks(&new), "{new}");
+        }
+        assert!(calls(&world, "CreatePaiInstance").len() < 200, "the flood is under way");
+        let before = calls(&world, "DescribeInstances").len();
+        world.delete("old");
+        sleep(Duration::from_millis(200)).await;
+        let calls = calls(&world, "DescribeInstances");
+        assert!(calls[before..].iter().any(|(sent, _)| sent.to_string().contains(&old)));
+    });
+}
+
 /// The watch's event says less than the object does by then: a look ahead only reads.
 #[test]
 fn what_is_paused_while_it_is_read_is_not_terminated() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 1).await;
-        slow_to_read(&world);
+        slow_to_read(&world, 1);
         world.delete(&name(0));
         sleep(Duration::from_secs(1)).await;
         world.annotate(&name(0), "paused", &"true".into());
@@ -190,15 +233,15 @@ fn one_at_which_the_cloud_breaks_blinds_no_other_and_is_told() {
         start(&world);
         settle(&world, 90).await;
         let breaks = Trouble::Refuse(502, "");
-        let at = Place::CloudNaming(id_of(&world, &name(7)));
+        let at = Place::CloudNaming(id_of(&world, &name(80)));
         world.state().faults.add(Rule { at, skip: 0, times: 10_000, trouble: breaks });
-        let gone = id_of(&world, &name(60));
+        let gone = id_of(&world, &name(85));
         world.state().cloud.destroy(&gone);
         sleep(SWEEP + Duration::from_mins(4)).await;
-        assert!(!ready(&world, &name(60)).status, "that its machine is gone is seen");
+        assert!(!ready(&world, &name(85)).status, "that its machine is gone is seen");
         let synced = |nth: usize| condition(&world.get(&name(nth)).unwrap(), "Synced").unwrap()["status"].clone();
         let not_synced = || (0..90).filter(|nth| synced(*nth) == "False").collect::<Vec<_>>();
-        assert_eq!(not_synced(), [7], "it alone cannot be seen");
+        assert_eq!(not_synced(), [80], "it alone cannot be seen");
         world.state().faults.clear();
         sleep(SWEEP).await;
         assert!(not_synced().is_empty());

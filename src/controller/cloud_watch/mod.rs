@@ -18,7 +18,8 @@ use super::following::FRESH;
 use super::problem::Problem;
 use super::queue::{Key, Lane};
 use crate::api::PaiInstance;
-use crate::tencent::{Account, Instance};
+use crate::tencent::cvm::MAX_PAGE;
+use crate::tencent::{Account, Action, Instance};
 
 use batch::Batches;
 use book::Book;
@@ -99,6 +100,20 @@ impl CloudWatch {
         ids: &[String],
     ) -> Result<BTreeMap<String, Look>, Problem> {
         self.batches.describe(context, account, ids).await
+    }
+
+    /// The machines of an object for which a person waits: from a call of its own before all others, unless too many are before them.
+    pub async fn look_first(
+        &self,
+        context: &Arc<Context>,
+        account: &Account,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Look>, Problem> {
+        if ids.len() <= MAX_PAGE && context.cloud.urgent_turn(account, Action::DescribeInstances).await {
+            let looks = batch::describe(context, account, ids.to_vec()).await;
+            return looks.into_iter().map(|(id, look)| Ok((id, look?))).collect();
+        }
+        self.look_now(context, account, ids).await
     }
 
     /// Takes what an object's pass goes by: no news to it.

@@ -8,7 +8,7 @@ use super::*;
 
 const ACTION: Action = Action::CreatePaiInstance;
 
-fn keys() -> (RateLimits, SecretId, Region) {
+pub(super) fn keys() -> (RateLimits, SecretId, Region) {
     (RateLimits::default(), SecretId::new("AKIDx"), Region::parse("ap-guangzhou").unwrap())
 }
 
@@ -34,7 +34,7 @@ fn greedy(limits: &RateLimits, id: &SecretId, region: &Region, action: Action, c
     taken
 }
 
-fn most_in_one_second(times: &[Instant]) -> usize {
+pub(super) fn most_in_one_second(times: &[Instant]) -> usize {
     let within = |start: Instant| times.iter().filter(|&&t| t >= start && t < start + Duration::from_secs(1)).count();
     times.iter().map(|&start| within(start)).max().unwrap_or(0)
 }

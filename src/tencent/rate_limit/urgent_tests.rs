@@ -1,0 +1,136 @@
+//! What goes before all others, and what that costs them.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::{advance, sleep};
+
+use super::tests::{keys, most_in_one_second};
+use super::*;
+
+const ACTION: Action = Action::DescribeInstances;
+const RATE: usize = 40;
+
+/// The times at which calls go out.
+type Times = Arc<Mutex<Vec<Instant>>>;
+
+fn taken(times: &Times) -> Vec<Instant> {
+    std::mem::take(&mut *times.lock().unwrap())
+}
+
+/// A call for which nobody waits follows the other, until the set is dropped.
+fn sweep_without_end(limits: &Arc<RateLimits>, times: &Times) -> JoinSet<()> {
+    let (limits, times) = (Arc::clone(limits), Arc::clone(times));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (_, id, region) = keys();
+        loop {
+            limits.take_behind(&id, &region, ACTION).await;
+            limits.slot(&id, &region, ACTION).await;
+            times.lock().unwrap().push(Instant::now());
+        }
+    });
+    tasks
+}
+
+/// Sends an urgent call, if there may be one. Says how long it waited.
+async fn send(limits: &RateLimits, times: &Times) -> Option<Duration> {
+    let (_, id, region) = keys();
+    let asked = Instant::now();
+    if !limits.take_urgent(&id, &region, ACTION).await {
+        return None;
+    }
+    limits.slot(&id, &region, ACTION).await;
+    times.lock().unwrap().push(Instant::now());
+    Some(asked.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_before_those_who_stand_in_line_and_all_together_keep_the_rate() {
+    let (limits, id, region) = keys();
+    let (limits, times) = (Arc::new(limits), Times::default());
+    let mut line = JoinSet::new();
+    for _ in 0..4 * RATE {
+        let (limits, id, region, times) = (limits.clone(), id.clone(), region.clone(), times.clone());
+        line.spawn(async move {
+            limits.take(&id, &region, ACTION, Duration::from_mins(1)).await.unwrap();
+            limits.slot(&id, &region, ACTION).await;
+            times.lock().unwrap().push(Instant::now());
+        });
+    }
+    sleep(Duration::from_millis(1500)).await;
+    let waited = send(&limits, &times).await.unwrap();
+    assert!(waited <= Duration::from_millis(30), "{waited:?}");
+    while line.join_next().await.is_some() {}
+    let times = taken(&times);
+    assert_eq!(times.len(), 4 * RATE + 1);
+    assert!(most_in_one_second(&times) <= RATE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn routine_work_leaves_room_for_it_as_long_as_there_is_such() {
+    let (limits, _, _) = keys();
+    let (limits, times) = (Arc::new(limits), Times::default());
+    let _sweep = sweep_without_end(&limits, &times);
+    send(&limits, &times).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    for nth in 0..20 {
+        let waited = send(&limits, &times).await;
+        assert_eq!(waited, Some(Duration::ZERO), "{nth}");
+        sleep(Duration::from_millis(140)).await;
+    }
+    assert!(most_in_one_second(&taken(&times)) <= RATE);
+    sleep(URGENT_FOR).await;
+    taken(&times);
+    sleep(Duration::from_secs(2)).await;
+    assert!(taken(&times).len() > 2 * RATE - 3, "then it has the whole rate again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_leaves_some_to_who_comes_after_it() {
+    let (limits, _, _) = keys();
+    let (limits, times) = (Arc::new(limits), Times::default());
+    let mut burst = JoinSet::new();
+    for _ in 0..50 {
+        let (limits, times) = (limits.clone(), times.clone());
+        burst.spawn(async move { send(&limits, &times).await });
+    }
+    let sent = burst.join_all().await.into_iter().flatten().count();
+    assert_eq!(sent, 2, "one at once, and one that waits for as long as such a call may");
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(send(&limits, &times).await, Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_end_it_leaves_most_of_the_rate_to_others() {
+    let (limits, id, region) = keys();
+    let (limits, times) = (Arc::new(limits), Times::default());
+    let flood = tokio::spawn({
+        let (limits, times) = (limits.clone(), times.clone());
+        async move {
+            loop {
+                send(&limits, &times).await;
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    let others = (RATE - RATE / URGENT_SHARE) * 5;
+    let begun = Instant::now();
+    for _ in 0..others {
+        limits.take(&id, &region, ACTION, Duration::from_mins(1)).await.unwrap();
+        limits.slot(&id, &region, ACTION).await;
+    }
+    flood.abort();
+    assert!(begun.elapsed() <= Duration::from_millis(5300), "{:?}", begun.elapsed());
+    assert!(taken(&times).len() >= 45, "and it had its own share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_none_while_the_cloud_slows_us_down() {
+    let (limits, id, region) = keys();
+    let times = Times::default();
+    limits.throttled(&id, &region, ACTION, Instant::now());
+    assert_eq!(send(&limits, &times).await, None);
+    advance(RECOVERY).await;
+    assert_eq!(send(&limits, &times).await, Some(Duration::ZERO));
+}
