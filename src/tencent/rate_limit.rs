@@ -32,13 +32,13 @@ const MAX_HALVINGS: u32 = 3;
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How long routine work lets others go first. Source: our choice: short against the interval of a sweep.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of so many calls one may go before all others, and so much room is left by routine work while there are such. Source: our choice: ten
-/// of the forty descriptions in a second.
-const URGENT_SHARE: usize = 4;
+/// Of so many calls one may go before all others, which leave so much room while there are such. Source: our choice: ten of the forty
+/// descriptions in a second.
+const URGENT_SHARE: u32 = 4;
 /// The least time between two of them, so that a burst leaves some to who comes after it. Source: our choice: about as long as one call
 /// takes its turn.
 const URGENT_EVERY: Duration = Duration::from_millis(30);
-/// For how long after one of them routine work leaves room for more. Source: our choice.
+/// For how long after one of them the others leave room for more. Source: our choice.
 const URGENT_FOR: Duration = Duration::from_secs(10);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
 const SPREAD: Duration = Duration::from_mins(1);
@@ -110,8 +110,7 @@ impl RateLimits {
         }
     }
 
-    /// Takes a token before all who wait for one, unless too many did: then says so. The others come the later for it, so at most one in
-    /// [`URGENT_SHARE`] is given out like this.
+    /// Takes a token before all who wait for one, unless too many did: then says so. From then on the others leave room for more such.
     pub async fn take_urgent(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
         let now = Instant::now();
         let Some(at) = self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) else { return false };
@@ -329,33 +328,34 @@ impl Bucket {
         Ok(())
     }
 
-    /// A token before its time, in at most [`URGENT_EVERY`]; all others are due an interval later. None while the cloud slows us down.
+    /// A token before its time, in at most [`URGENT_EVERY`]. None while the cloud slows us down.
     fn urgent(&mut self, now: Instant) -> Option<Instant> {
+        let most = (self.rate / URGENT_SHARE as usize).max(1);
+        let is_full = self.urgent.len() >= most;
         let after_last = self.urgent.back().map(|last| *last + URGENT_EVERY);
-        let is_full = self.urgent.len() >= self.most_urgent();
         let after_most = self.urgent.front().filter(|_| is_full).map(|first| *first + WINDOW);
         let at = after_last.max(after_most).unwrap_or(now).max(now);
         if at > now + URGENT_EVERY || self.halvings_left(now) > 0 {
             return None;
         }
+        if !self.leaves_room(now) {
+            self.due = self.due.max(now) + self.interval(now);
+        }
         if is_full {
             self.urgent.pop_front();
         }
         self.urgent.push_back(at);
-        self.due = self.due.max(now) + self.interval(now);
         Some(at)
     }
 
-    fn most_urgent(&self) -> usize {
-        (self.rate / URGENT_SHARE).max(1)
+    fn leaves_room(&self, now: Instant) -> bool {
+        self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR)
     }
 
-    /// The token that is due now, or how long until one may be: nobody reserved it then, and it leaves room for what is urgent.
+    /// The token that is due now, or how long until one may be: nobody reserved it then.
     fn free(&mut self, now: Instant) -> Result<Instant, Duration> {
-        let is_urgent = self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR);
-        let at = self.due.max(self.free_slot(now, if is_urgent { self.most_urgent() } else { 0 }));
-        if now + TOLERANCE < at {
-            return Err(at - now);
+        if now + TOLERANCE < self.due {
+            return Err(self.due - now);
         }
         // That a timer woke late is made up for: there are a hundred of them in a sweep.
         self.due = self.due.max(now.checked_sub(TOLERANCE).unwrap_or(now)) + self.interval(now);
@@ -372,7 +372,8 @@ impl Bucket {
     }
 
     fn interval(&self, now: Instant) -> Duration {
-        self.interval * 2_u32.pow(self.halvings_left(now))
+        let interval = self.interval * 2_u32.pow(self.halvings_left(now));
+        if self.leaves_room(now) { interval * URGENT_SHARE / (URGENT_SHARE - 1) } else { interval }
     }
 
     fn halvings_left(&self, now: Instant) -> u32 {

@@ -68,7 +68,7 @@ async fn it_goes_before_those_who_stand_in_line_and_all_together_keep_the_rate()
 }
 
 #[tokio::test(start_paused = true)]
-async fn routine_work_leaves_room_for_it_as_long_as_there_is_such() {
+async fn the_others_leave_room_for_it_as_long_as_there_is_such() {
     let (limits, _, _) = keys();
     let (limits, times) = (Arc::new(limits), Times::default());
     let _sweep = sweep_without_end(&limits, &times);
@@ -114,7 +114,7 @@ async fn without_end_it_leaves_most_of_the_rate_to_others() {
             }
         }
     });
-    let others = (RATE - RATE / URGENT_SHARE) * 5;
+    let others = (RATE - RATE / URGENT_SHARE as usize) * 5;
     let begun = Instant::now();
     for _ in 0..others {
         limits.take(&id, &region, ACTION, Duration::from_mins(1)).await.unwrap();
