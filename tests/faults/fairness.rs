@@ -7,7 +7,7 @@ use tencentcloud_simulator::Account;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{condition, domain, ids, pai_base64};
+use crate::person::{condition, ids, pai_base64};
 use crate::run::run;
 use crate::scale::{SWEEP, at_rest, calls, id_of, name, ready, settle, start, traffic};
 use crate::world::World;
@@ -124,105 +124,6 @@ fn checks_of_what_was_bought_do_not_hold_up_the_next_create() {
         bought(&world, 201).await;
         let checked = checked() - before;
         assert!(checked < 120, "{checked} were checked before the next one was bought");
-    });
-}
-
-/// The next reads of an object take two seconds each, and looks none.
-fn slow_to_read(world: &World, times: u32) {
-    let at = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
-    world.state().faults.add(Rule { at, skip: 0, times, trouble: Trouble::Delay(Duration::from_secs(2)) });
-}
-
-#[test]
-fn a_new_object_is_looked_for_while_it_is_read() {
-    run(1, |world| async move {
-        start(&world);
-        // What the first listing shows is read without haste.
-        sleep(Duration::from_secs(5)).await;
-        slow_to_read(&world, 1);
-        world.apply("web", &json!({}));
-        sleep(Duration::from_secs(1)).await;
-        let looks =
-            || calls(&world, "DescribeInstances").iter().filter(|(sent, _)| sent.get("Filters").is_some()).count();
-        assert_eq!(looks(), 1, "for its name");
-        assert!(world.get("web").unwrap().pointer("/metadata/finalizers").is_none());
-        sleep(Duration::from_secs(3)).await;
-        assert_eq!(ids(&world.get("web").unwrap()).len(), 1);
-        assert_eq!(looks(), 1, "and what was found is used");
-    });
-}
-
-/// The other one's look must not be older than what the first one buys.
-#[test]
-fn of_two_new_objects_with_one_domain_one_is_looked_for() {
-    run(1, |world| async move {
-        start(&world);
-        sleep(Duration::from_secs(5)).await;
-        slow_to_read(&world, 2);
-        world.apply("web", &json!({}));
-        world.apply("twin", &json!({"domainName": domain("web")}));
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!(calls(&world, "DescribeInstances").len(), 1);
-    });
-}
-
-#[test]
-fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
-    run(1, |world| async move {
-        start(&world);
-        settle(&world, 1).await;
-        slow_to_read(&world, 1);
-        let looks = || calls(&world, "DescribeInstances").len();
-        let before = looks();
-        world.delete(&name(0));
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!((looks() - before, calls(&world, "TerminateInstances").len()), (1, 0), "it is looked at, no more");
-        sleep(Duration::from_millis(1500)).await;
-        assert_eq!((looks() - before, calls(&world, "TerminateInstances").len()), (1, 1), "what was seen is used");
-    });
-}
-
-/// Before the five hundred that came before them.
-#[test]
-fn amid_a_flood_of_the_same_account_a_new_object_and_a_deleted_one_are_looked_at_at_once() {
-    run(1, |world| async move {
-        start(&world);
-        world.apply("old", &json!({}));
-        at_rest(&world).await;
-        for nth in 0..500 {
-            world.apply(&name(nth), &json!({}));
-        }
-        sleep(Duration::from_secs(5)).await;
-        let looks =
-            |wanted: &str| calls(&world, "DescribeInstances").iter().any(|(sent, _)| sent.to_string().contains(wanted));
-        let old = id_of(&world, "old");
-        for nth in 0..5 {
-            let new = format!("new-{nth}");
-            world.apply(&new, &json!({}));
-            sleep(Duration::from_millis(200)).await;
-            assert!(looks(&new), "{new}");
-        }
-        assert!(calls(&world, "CreatePaiInstance").len() < 200, "the flood is under way");
-        let before = calls(&world, "DescribeInstances").len();
-        world.delete("old");
-        sleep(Duration::from_millis(200)).await;
-        let calls = calls(&world, "DescribeInstances");
-        assert!(calls[before..].iter().any(|(sent, _)| sent.to_string().contains(&old)));
-    });
-}
-
-/// The watch's event says less than the object does by then: a look ahead only reads.
-#[test]
-fn what_is_paused_while_it_is_read_is_not_terminated() {
-    run(1, |world| async move {
-        start(&world);
-        settle(&world, 1).await;
-        slow_to_read(&world, 1);
-        world.delete(&name(0));
-        sleep(Duration::from_secs(1)).await;
-        world.annotate(&name(0), "paused", &"true".into());
-        sleep(SWEEP).await;
-        assert_eq!(calls(&world, "TerminateInstances").len(), 0);
     });
 }
 

@@ -9,6 +9,7 @@
 //! | `draw`, `trouble`, `upheaval`, `people` | what a seed draws, and the people of a random run |
 //! | `run`, `oracle` | one run, and what must hold |
 //! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
+//! | `scale`, `fairness`, `ahead` | many objects: what they cost, what one may take from another, what is asked before a pass |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,6 +27,7 @@ mod process;
 mod run;
 mod world;
 
+mod ahead;
 mod basics;
 mod crash_points;
 mod draw;
