@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::Context;
 use super::cloud_watch::{Look, RECENT};
-use super::driver::span_of;
 use super::lookup::{Looked, Question, Turn};
 use super::name::instance_name;
 use super::observe::{has_finalizer, is_paused};
@@ -32,14 +32,17 @@ pub struct Ahead {
     account: AccountKey,
     ids: Vec<String>,
     looks: Result<BTreeMap<String, Look>, Problem>,
+    ended: Instant,
 }
 
 impl Ahead {
-    /// What was seen, if it is of these machines under these credentials, and not older than [`RECENT`].
+    /// What was seen, or why nothing was, if it is of these machines under these credentials, and not older than [`RECENT`].
     pub fn answers(self, account: &Account, ids: &[String]) -> Option<Result<BTreeMap<String, Look>, Problem>> {
-        let young = |look: &Look| look.begun.elapsed() <= RECENT;
-        (self.account == account.key() && self.ids == ids && self.looks.iter().flat_map(BTreeMap::values).all(young))
-            .then_some(self.looks)
+        let since = match &self.looks {
+            Ok(looks) => looks.values().map(|look| look.begun).min()?,
+            Err(_) => self.ended,
+        };
+        (self.account == account.key() && self.ids == ids && since.elapsed() <= RECENT).then_some(self.looks)
     }
 }
 
@@ -53,7 +56,7 @@ pub type Looking = AbortOnDropHandle<Option<Ahead>>;
 
 /// Looks ahead for an object that a watch has just shown.
 pub fn begin(context: Arc<Context>, key: Key, shown: Box<PaiInstance>) -> Looking {
-    let span = span_of(&key);
+    let span = key.span();
     AbortOnDropHandle::new(tokio::spawn(async move { look_ahead(&context, &key, &shown).await }.instrument(span)))
 }
 
@@ -70,7 +73,7 @@ async fn look_ahead(context: &Arc<Context>, key: &Key, shown: &PaiInstance) -> O
         return None;
     }
     let looks = context.cloud_watch.look_first(context, &account, &ids).await;
-    Some(Ahead { account: account.key(), ids, looks })
+    Some(Ahead { account: account.key(), ids, looks, ended: Instant::now() })
 }
 
 /// Whether it has no finalizer yet, and nothing of ours in its status.
@@ -103,11 +106,20 @@ async fn account_of(context: &Context, shown: &PaiInstance) -> Option<Account> {
 async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, shown: &PaiInstance) {
     // Kept while it looks: of two objects with one domain the second looks when the first is done.
     let Some(_claim) = context.objects.claim(shown) else { return };
-    if !context.cloud.urgent_turn(account, Action::DescribeInstances).await {
+    let name = instance_name(shown).0;
+    let known = context.memory.recall(shown.metadata.uid.as_deref().unwrap_or_default()).question;
+    if known.is_some_and(|known| known.is(account, Some(&name)) && !known.takes_a_call()) {
         return;
     }
-    let mut question = Question::new(account, Some(&instance_name(shown).0), context.clock.monotonic());
-    if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called, Turn::Taken).await {
+    let turn = if context.cloud.urgent_turn(account, Action::DescribeInstances).await {
+        Turn::Taken
+    } else if context.cloud.has_room(account, Action::DescribeInstances) {
+        Turn::InLine
+    } else {
+        return;
+    };
+    let mut question = Question::new(account, Some(&name), context.clock.monotonic());
+    if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called, turn).await {
         return;
     }
     // One that went meanwhile, which it may without a finalizer, was forgotten and must stay so.
@@ -120,13 +132,15 @@ async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, show
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, advance};
+    use tokio::time::advance;
 
     use super::*;
+    use crate::api::Reason;
 
-    fn object(metadata: serde_json::Value, status: serde_json::Value) -> PaiInstance {
+    fn object(metadata: &serde_json::Value, status: &serde_json::Value) -> PaiInstance {
         let spec = serde_json::json!({
             "credentialsRef": {"name": "a"}, "region": "ap-guangzhou", "domainName": "a.test", "instanceType": "S5.SMALL2",
+            "internetAccessible": {},
         });
         serde_json::from_value(serde_json::json!({
             "apiVersion": "pai.tencentcloud.io/v1alpha1", "kind": "PaiInstance", "metadata": metadata, "spec": spec, "status": status,
@@ -139,22 +153,23 @@ mod tests {
         use serde_json::{Value, json};
         let gone = "2026-11-29T08:00:00Z";
         let machine = json!({"instanceIds": ["ins-1"]});
-        let is_worth_it = |metadata, status| is_worth_it(&object(metadata, status));
-        assert!(is_worth_it(json!({}), Value::Null), "new");
+        let is_worth_it = |metadata: &Value, status: &Value| is_worth_it(&object(metadata, status));
+        assert!(is_worth_it(&json!({}), &Value::Null), "new");
         let paused = json!({"annotations": {crate::api::PAUSED_ANNOTATION: "true"}});
-        assert!(!is_worth_it(paused, Value::Null), "paused");
-        assert!(!is_worth_it(json!({"finalizers": [crate::api::FINALIZER]}), Value::Null), "under way");
-        assert!(!is_worth_it(json!({}), machine.clone()), "its machine is known");
+        assert!(!is_worth_it(&paused, &Value::Null), "paused");
+        assert!(!is_worth_it(&json!({"finalizers": [crate::api::FINALIZER]}), &Value::Null), "under way");
+        assert!(!is_worth_it(&json!({}), &machine), "its machine is known");
         let deleted = json!({"deletionTimestamp": gone, "finalizers": [crate::api::FINALIZER]});
-        assert!(is_worth_it(deleted.clone(), machine.clone()), "deleted");
-        assert!(!is_worth_it(deleted, Value::Null), "deleted without a machine");
-        assert!(!is_worth_it(json!({"deletionTimestamp": gone}), machine), "let go");
+        assert!(is_worth_it(&deleted, &machine), "deleted");
+        assert!(!is_worth_it(&deleted, &Value::Null), "deleted without a machine");
+        assert!(!is_worth_it(&json!({"deletionTimestamp": gone}), &machine), "let go");
     }
 
     fn ahead() -> Ahead {
         let look = Look { begun: Instant::now(), instance: None };
         let ids = vec!["ins-1".to_owned()];
-        Ahead { account: Account::of_test("AKIDa").key(), looks: Ok(BTreeMap::from([(ids[0].clone(), look)])), ids }
+        let looks = Ok(BTreeMap::from([(ids[0].clone(), look)]));
+        Ahead { account: Account::of_test("AKIDa").key(), ids, looks, ended: Instant::now() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,8 +180,11 @@ mod tests {
         assert!(ahead().answers(&ours, &["ins-2".to_owned()]).is_none(), "of another machine");
         let two = ["ins-1".to_owned(), "ins-2".to_owned()];
         assert!(ahead().answers(&ours, &two).is_none(), "of one among more");
-        let old = ahead();
+        let failed = || Ahead { looks: Err(Problem::new(Reason::CloudUnavailable, "no answer")), ..ahead() };
+        assert!(failed().answers(&ours, &ids).is_some_and(|looks| looks.is_err()), "it is not asked again at once");
+        let (old, failed) = (ahead(), failed());
         advance(RECENT + Duration::from_millis(1)).await;
         assert!(old.answers(&ours, &ids).is_none(), "from before the object was read for so long");
+        assert!(failed.answers(&ours, &ids).is_none(), "the cloud may answer by now");
     }
 }

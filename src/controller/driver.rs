@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, debug, error_span, warn};
+use tracing::{Instrument, debug, warn};
 
 use super::ahead::{self, Looking};
 use super::failure::Pass;
@@ -83,8 +83,8 @@ fn events(
     select_all(watches)
 }
 
-/// For how many objects that wait for their pass it is looked ahead. Source: our choice: where more wait they are a flood, whose objects
-/// wait for the cloud's limits anyway.
+/// For how many objects that wait for their pass it is looked ahead at a time. Source: our choice: each account has ten such looks a second,
+/// and more accounts than that are seldom flooded at once.
 const LOOKS_AHEAD: usize = 32;
 
 struct Driver {
@@ -183,8 +183,13 @@ impl Driver {
     /// Looks ahead for an object's next pass, if there is something to look for.
     fn look_ahead(&mut self, object: Box<PaiInstance>) {
         let key = Key::of(&object);
-        self.ahead.remove(&key);
-        if self.ahead.len() < LOOKS_AHEAD && ahead::is_worth_it(&object) {
+        if self.ahead.contains_key(&key) || !ahead::is_worth_it(&object) {
+            return;
+        }
+        if self.ahead.len() >= LOOKS_AHEAD {
+            self.ahead.retain(|_, look| !look.is_finished());
+        }
+        if self.ahead.len() < LOOKS_AHEAD {
             self.ahead.insert(key.clone(), ahead::begin(Arc::clone(&self.context), key, object));
         }
     }
@@ -236,14 +241,9 @@ impl Driver {
     }
 }
 
-/// At the level that every filter lets through, so that what went wrong names its object.
-pub fn span_of(key: &Key) -> Span {
-    error_span!("pass", object = %key)
-}
-
 /// One pass over one object. A panic costs it that pass.
 async fn one_pass(context: Arc<Context>, key: Key, ahead: Option<Looking>) -> Ended {
-    let span = span_of(&key);
+    let span = key.span();
     let result = async {
         let api: Api<PaiInstance> = Api::namespaced(context.api.clone(), &key.namespace);
         AssertUnwindSafe(pass(&context, &api, &key, ahead)).catch_unwind().await.unwrap_or(Err(Pass::Panicked))

@@ -326,10 +326,9 @@ async fn list_named(context: &Context, account: &Account, name: &str, mut turn: 
     while let Some(offset) = paging.next_offset() {
         let request = DescribeInstances::by_name(name, offset);
         if std::mem::replace(&mut turn, Turn::InLine) == Turn::InLine {
-            let _idle = context.turns.idle();
             context.cloud.turn(account, Action::DescribeInstances).await?;
         }
-        let reply = context.cloud.describe_instances_now(account, &request, context.clock.now()).await?;
+        let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await?;
         cloud_time = cloud_time.or(reply.cloud_time);
         let items = reply.value.instances.into_iter().map(|one| (one.instance_id.to_string(), one));
         paging.take(reply.value.total_count, items.collect())?;

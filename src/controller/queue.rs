@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Span, error_span};
 
 use crate::api::PaiInstance;
 
@@ -34,6 +35,11 @@ impl Key {
     pub fn of(object: &PaiInstance) -> Self {
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
         Self { namespace: text(&object.metadata.namespace), name: text(&object.metadata.name) }
+    }
+
+    /// What the log lines of work on the object are told with: at the level that every filter lets through, so that what went wrong names it.
+    pub fn span(&self) -> Span {
+        error_span!("pass", object = %self)
     }
 }
 

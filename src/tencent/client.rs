@@ -27,7 +27,7 @@ use super::region::Region;
 use super::sign::{Payload, RequestParts, sign};
 use super::transport::{CALL_DEADLINE, HeaderText, HttpRequest, HttpResponse, Sent, Transport};
 
-/// Longest time that a read waits for its turn. Source: our choice; at 39 reads a second more than a thousand can wait.
+/// Longest time that a read waits for its turn. Source: our choice; at 30 to 40 reads a second about a thousand can wait.
 pub const READ_WAIT: Duration = Duration::from_secs(30);
 /// Largest request body, in bytes. Source: vendor page on signature v3 (POST).
 pub const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Waits until a read may be made that nobody waits for. It takes the token of that read, which is then made with
-    /// [`Client::describe_instances_now`].
+    /// [`Client::describe_instances`].
     pub async fn routine_turn(&self, account: &Account, action: Action) {
         let asked = Instant::now();
         self.limits.take_behind(&account.credentials.secret_id, &account.region, action).await;
@@ -151,7 +151,7 @@ impl Client {
     }
 
     /// Takes the turn of a read for which a person waits, before all others. Says whether it could be had; if so, the read is then made with
-    /// [`Client::describe_instances_now`].
+    /// [`Client::describe_instances`].
     pub async fn urgent_turn(&self, account: &Account, action: Action) -> bool {
         let asked = Instant::now();
         let has_turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
@@ -162,7 +162,7 @@ impl Client {
     }
 
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
-    /// [`Client::describe_instances_now`].
+    /// [`Client::describe_instances`].
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
         let asked = Instant::now();
         let turn = self.limits.take(&account.credentials.secret_id, &account.region, action, READ_WAIT).await;
@@ -201,20 +201,9 @@ impl Client {
         self.read(account, Action::DescribePaiInstances, request, now).await
     }
 
-    /// One page of the machines. Waits for its turn as [`Client::describe_pai_instances`] does.
+    /// One page of the machines, for a caller who has waited for the turn: [`Client::turn`], [`Client::urgent_turn`] or
+    /// [`Client::routine_turn`].
     pub async fn describe_instances(
-        &self,
-        account: &Account,
-        request: &DescribeInstances,
-        now: Timestamp,
-    ) -> Result<Reply<DescribeInstancesReply>, CallError> {
-        let asked = Instant::now();
-        self.turn(account, Action::DescribeInstances).await?;
-        self.describe_instances_now(account, request, now.checked_add(asked.elapsed()).unwrap_or(now)).await
-    }
-
-    /// The same for a caller who has waited for the turn: [`Client::turn`] or [`Client::routine_turn`].
-    pub async fn describe_instances_now(
         &self,
         account: &Account,
         request: &DescribeInstances,

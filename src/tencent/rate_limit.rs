@@ -17,7 +17,7 @@ use lead::Lead;
 
 /// Share of the documented rate that is used, in percent: 19.8 of 20 calls a second, as many as [`WINDOW`] lets through.
 const SHARE_PERCENT: u64 = 99;
-/// How early a call may come, for timers that wake on whole milliseconds. Well below the 10 ms to spare.
+/// How early a call may come, for timers that wake on whole milliseconds, and how much of their delay is made up for in routine work. Well below the 10 ms to spare.
 const TOLERANCE: Duration = Duration::from_millis(5);
 /// In how long the cloud counts calls, with some to spare for ways of unequal length: no more than its rate are sent in it.
 const WINDOW: Duration = Duration::from_millis(1010);
@@ -153,7 +153,7 @@ impl RateLimits {
         }
     }
 
-    /// Whether a call would have to wait for no more than the next token: nobody but routine work is before it.
+    /// Whether a call would have to wait for no more than the next token: nobody but routine and urgent work is before it.
     pub fn has_room(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
         let now = Instant::now();
         self.with(secret_id, region, action, now, |bucket| bucket.due <= now + bucket.interval(now) + TOLERANCE)
@@ -235,7 +235,7 @@ struct Bucket {
     lead: Lead,
     /// When the next token is due.
     due: Instant,
-    /// When the last urgent tokens were given out, as many as may be in a second, the oldest first.
+    /// When the last urgent tokens were due, as many as may be in a second, the oldest first.
     urgent: VecDeque<Instant>,
     /// The last time that was given to a caller who was turned away.
     promised: Instant,
@@ -328,14 +328,15 @@ impl Bucket {
         Ok(())
     }
 
-    /// A token before its time, in at most [`URGENT_EVERY`]. None while the cloud slows us down.
+    /// A token before its time, in at most [`URGENT_EVERY`]. None while the cloud slows us down, nor where it takes fewer than
+    /// [`URGENT_SHARE`] calls a second.
     fn urgent(&mut self, now: Instant) -> Option<Instant> {
-        let most = (self.rate / URGENT_SHARE as usize).max(1);
+        let most = self.rate / URGENT_SHARE as usize;
         let is_full = self.urgent.len() >= most;
         let after_last = self.urgent.back().map(|last| *last + URGENT_EVERY);
         let after_most = self.urgent.front().filter(|_| is_full).map(|first| *first + WINDOW);
         let at = after_last.max(after_most).unwrap_or(now).max(now);
-        if at > now + URGENT_EVERY || self.halvings_left(now) > 0 {
+        if most == 0 || at > now + URGENT_EVERY || self.halvings_left(now) > 0 {
             return None;
         }
         if !self.leaves_room(now) {
@@ -349,7 +350,7 @@ impl Bucket {
     }
 
     fn leaves_room(&self, now: Instant) -> bool {
-        self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR)
+        self.halvings_left(now) == 0 && self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR)
     }
 
     /// The token that is due now, or how long until one may be: nobody reserved it then.

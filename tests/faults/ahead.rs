@@ -129,3 +129,20 @@ fn who_waits_for_a_pass_is_looked_for_meanwhile() {
         assert!(is_asked_for(&world, "last"));
     });
 }
+
+/// Forty wait for a pass for long after they were looked for.
+#[test]
+fn finished_looks_leave_room_for_others() {
+    run(1, |world| async move {
+        start(&world);
+        sleep(Duration::from_secs(5)).await;
+        let at = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
+        let slow = Trouble::Delay(Duration::from_mins(1));
+        world.state().faults.add(Rule { at, skip: 0, times: 1000, trouble: slow });
+        for nth in 0..60 {
+            world.apply(&name(nth), &json!({}));
+            sleep(Duration::from_millis(150)).await;
+        }
+        assert!((0..60).all(|nth| is_asked_for(&world, &name(nth))));
+    });
+}

@@ -169,7 +169,7 @@ pub fn describe<'a>(context: &'a Context, account: &'a Account, mut ids: Vec<Str
         ids.dedup();
         let begun = context.clock.monotonic();
         let request = DescribeInstances::by_ids(ids.iter().map(InstanceId::new).collect());
-        let reply = context.cloud.describe_instances_now(account, &request, context.clock.now()).await;
+        let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await;
         match reply {
             // A list that does not say how long it is proves no absence either.
             Ok(reply) if reply.value.total_count.is_none_or(|total| total > reply.value.instances.len() as u64) => {

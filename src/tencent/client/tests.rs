@@ -220,7 +220,7 @@ async fn permits_and_terminations_do_not_wait_and_reads_do() {
     let second = client.terminate_instance(&account, &id, now()).await;
     assert!(matches!(second, Err(CallError::RateLimited { .. })), "{second:?}");
     for _ in 0..2 {
-        client.describe_instances(&account, &DescribeInstances::default(), now()).await.unwrap();
+        client.describe_pai_instances(&account, &DescribePaiInstances::default(), now()).await.unwrap();
     }
     assert_eq!(script.requests.lock().unwrap().len(), 3);
 }
@@ -231,9 +231,9 @@ async fn after_too_many_calls_the_next_waits_and_signs_for_its_own_time() {
         envelope(&json!({"Error": {"Code": "RequestLimitExceeded.UinLimitExceeded", "Message": "slow down"}}));
     let (client, script) = client([Ok(limited), Ok(envelope(&json!({})))]);
     let account = account(None);
-    let ask = DescribeInstances::default();
-    assert!(client.describe_instances(&account, &ask, now()).await.is_err());
-    client.describe_instances(&account, &ask, now()).await.unwrap();
+    let ask = DescribePaiInstances::default();
+    assert!(client.describe_pai_instances(&account, &ask, now()).await.is_err());
+    client.describe_pai_instances(&account, &ask, now()).await.unwrap();
     let requests = script.requests.lock().unwrap();
     assert_eq!(header(&requests[0], "X-TC-Timestamp"), Some("1700000000"));
     assert_eq!(header(&requests[1], "X-TC-Timestamp"), Some("1700000001"));

@@ -34,7 +34,7 @@ fn greedy(limits: &RateLimits, id: &SecretId, region: &Region, action: Action, c
     taken
 }
 
-pub(super) fn most_in_one_second(times: &[Instant]) -> usize {
+fn most_in_one_second(times: &[Instant]) -> usize {
     let within = |start: Instant| times.iter().filter(|&&t| t >= start && t < start + Duration::from_secs(1)).count();
     times.iter().map(|&start| within(start)).max().unwrap_or(0)
 }

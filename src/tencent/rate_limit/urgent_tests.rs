@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 
-use super::tests::{keys, most_in_one_second};
+use super::tests::keys;
 use super::*;
 
 const ACTION: Action = Action::DescribeInstances;
@@ -45,12 +45,13 @@ async fn send(limits: &RateLimits, times: &Times) -> Option<Duration> {
     Some(asked.elapsed())
 }
 
+/// Forty stand in line, as many as may be on their way to be bought.
 #[tokio::test(start_paused = true)]
-async fn it_goes_before_those_who_stand_in_line_and_all_together_keep_the_rate() {
+async fn it_goes_before_those_who_stand_in_line() {
     let (limits, id, region) = keys();
     let (limits, times) = (Arc::new(limits), Times::default());
     let mut line = JoinSet::new();
-    for _ in 0..4 * RATE {
+    for _ in 0..RATE {
         let (limits, id, region, times) = (limits.clone(), id.clone(), region.clone(), times.clone());
         line.spawn(async move {
             limits.take(&id, &region, ACTION, Duration::from_mins(1)).await.unwrap();
@@ -58,13 +59,15 @@ async fn it_goes_before_those_who_stand_in_line_and_all_together_keep_the_rate()
             times.lock().unwrap().push(Instant::now());
         });
     }
-    sleep(Duration::from_millis(1500)).await;
-    let waited = send(&limits, &times).await.unwrap();
-    assert!(waited <= Duration::from_millis(30), "{waited:?}");
+    sleep(Duration::from_millis(10)).await;
+    for nth in 0..10 {
+        let waited = send(&limits, &times).await.unwrap();
+        assert!(waited <= Duration::from_millis(250), "{nth}: {waited:?}");
+        sleep(Duration::from_millis(90)).await;
+    }
+    assert!(line.try_join_next().is_some(), "the line moves on");
     while line.join_next().await.is_some() {}
-    let times = taken(&times);
-    assert_eq!(times.len(), 4 * RATE + 1);
-    assert!(most_in_one_second(&times) <= RATE);
+    assert_eq!(taken(&times).len(), RATE + 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,9 +80,8 @@ async fn the_others_leave_room_for_it_as_long_as_there_is_such() {
     for nth in 0..20 {
         let waited = send(&limits, &times).await;
         assert_eq!(waited, Some(Duration::ZERO), "{nth}");
-        sleep(Duration::from_millis(140)).await;
+        sleep(WINDOW / 10).await;
     }
-    assert!(most_in_one_second(&taken(&times)) <= RATE);
     sleep(URGENT_FOR).await;
     taken(&times);
     sleep(Duration::from_secs(2)).await;
@@ -123,6 +125,13 @@ async fn without_end_it_leaves_most_of_the_rate_to_others() {
     flood.abort();
     assert!(begun.elapsed() <= Duration::from_millis(5300), "{:?}", begun.elapsed());
     assert!(taken(&times).len() >= 45, "and it had its own share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_share_is_less_than_one_call_there_is_none() {
+    let (_, id, region) = keys();
+    let limits = RateLimits::with_rates([(ACTION, 3)]);
+    assert!(!limits.take_urgent(&id, &region, ACTION).await);
 }
 
 #[tokio::test(start_paused = true)]
