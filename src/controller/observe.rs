@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -108,7 +109,7 @@ pub async fn observe(
 ) -> Result<Option<Observed>, Observe> {
     let read = api.get_opt(&key.name).await;
     let Some(object) = read.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
-    let ahead = answer(context, ahead).await;
+    let ahead = OptionFuture::from(ahead).await.and_then(Result::ok).flatten();
     let status = object.status.clone().unwrap_or_default();
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let recollection = context.memory.recall(uid);
@@ -155,12 +156,6 @@ pub async fn observe(
         recall_hold(context, &mut seen);
     }
     Ok(Some(seen))
-}
-
-/// What was seen ahead. A cloud that does not answer keeps no other pass from beginning meanwhile.
-async fn answer(context: &Context, ahead: Option<Looking>) -> Option<Ahead> {
-    let _idle = context.turns.idle();
-    ahead?.await.ok()?
 }
 
 /// Whether our finalizer is on the object.

@@ -20,7 +20,7 @@ const PLACES: usize = 40;
 #[derive(Debug, Default)]
 pub struct Turns {
     state: Mutex<State>,
-    /// Passes that wait for the cloud, or for its limit, and do nothing else.
+    /// Passes that wait for the token of their create and do nothing else.
     idle: watch::Sender<usize>,
 }
 
@@ -78,7 +78,7 @@ impl Turns {
         call(self.locked().take_out(key), queue);
     }
 
-    /// A pass waits for the cloud from now on, for which only so many can at a time. Until it goes on it keeps no other from beginning: with a few accounts in a flood nobody
+    /// A pass waits for its token from now on. Until it goes on it keeps no other from beginning: with a few accounts in a flood nobody
     /// else would get a pass.
     pub fn idle(&self) -> Idle<'_> {
         self.idle.send_modify(|count| *count += 1);
