@@ -1,5 +1,6 @@
 //! What is asked of the cloud for a new or a deleted object before its pass has read it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,19 +17,26 @@ fn is_asked_for(world: &World, wanted: &str) -> bool {
     calls(world, "DescribeInstances").iter().any(|(sent, _)| sent.to_string().contains(wanted))
 }
 
-/// The next reads of an object take two seconds each, and looks none.
-fn slow_to_read(world: &World, times: u32) {
+/// A read that takes longer than a look.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// The next reads of an object take that long each, and looks none.
+fn slow_to_read(world: &World, times: u32, each: Duration) {
     let at = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
-    world.state().faults.add(Rule { at, skip: 0, times, trouble: Trouble::Delay(Duration::from_secs(2)) });
+    world.state().faults.add(Rule { at, skip: 0, times, trouble: Trouble::Delay(each) });
+}
+
+/// Starts, and waits for the first listing: what that shows is not looked for ahead.
+async fn start_and_list(world: &Arc<World>) {
+    start(world);
+    sleep(Duration::from_secs(5)).await;
 }
 
 #[test]
 fn a_new_object_is_looked_for_while_it_is_read() {
     run(1, |world| async move {
-        start(&world);
-        // What the first listing shows is read without haste.
-        sleep(Duration::from_secs(5)).await;
-        slow_to_read(&world, 1);
+        start_and_list(&world).await;
+        slow_to_read(&world, 1, SLOW);
         world.apply("web", &json!({}));
         sleep(Duration::from_secs(1)).await;
         let looks =
@@ -45,9 +53,8 @@ fn a_new_object_is_looked_for_while_it_is_read() {
 #[test]
 fn of_two_new_objects_with_one_domain_one_is_looked_for() {
     run(1, |world| async move {
-        start(&world);
-        sleep(Duration::from_secs(5)).await;
-        slow_to_read(&world, 2);
+        start_and_list(&world).await;
+        slow_to_read(&world, 2, SLOW);
         world.apply("web", &json!({}));
         world.apply("twin", &json!({"domainName": domain("web")}));
         sleep(Duration::from_secs(1)).await;
@@ -60,7 +67,7 @@ fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 1).await;
-        slow_to_read(&world, 1);
+        slow_to_read(&world, 1, SLOW);
         let looks = || calls(&world, "DescribeInstances").len();
         let before = looks();
         world.delete(&name(0));
@@ -71,13 +78,11 @@ fn the_machine_of_a_deleted_object_is_looked_at_while_it_is_read() {
     });
 }
 
-/// Before the five hundred that came before them.
+/// It goes before five hundred that are older.
 #[test]
 fn amid_a_flood_of_the_same_account_a_new_object_is_looked_for_at_once() {
     run(1, |world| async move {
-        start(&world);
-        // What the first listing shows is read without haste.
-        sleep(Duration::from_secs(5)).await;
+        start_and_list(&world).await;
         for nth in 0..500 {
             world.apply(&name(nth), &json!({}));
         }
@@ -118,7 +123,7 @@ fn what_is_paused_while_it_is_read_is_not_terminated() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 1).await;
-        slow_to_read(&world, 1);
+        slow_to_read(&world, 1, SLOW);
         world.delete(&name(0));
         sleep(Duration::from_secs(1)).await;
         world.annotate(&name(0), "paused", &"true".into());
@@ -133,7 +138,7 @@ fn who_waits_for_a_pass_is_looked_for_meanwhile() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 1).await;
-        slow_to_read(&world, 1000);
+        slow_to_read(&world, 1000, SLOW);
         for nth in 1..21 {
             world.apply(&name(nth), &json!({}));
         }
@@ -148,11 +153,8 @@ fn who_waits_for_a_pass_is_looked_for_meanwhile() {
 #[test]
 fn finished_looks_leave_room_for_others() {
     run(1, |world| async move {
-        start(&world);
-        sleep(Duration::from_secs(5)).await;
-        let at = Place::Api(kube_apiserver_model::Verb::Get, "paiinstances");
-        let slow = Trouble::Delay(Duration::from_mins(1));
-        world.state().faults.add(Rule { at, skip: 0, times: 1000, trouble: slow });
+        start_and_list(&world).await;
+        slow_to_read(&world, 1000, Duration::from_mins(1));
         for nth in 0..60 {
             world.apply(&name(nth), &json!({}));
             sleep(Duration::from_millis(150)).await;
