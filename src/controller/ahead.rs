@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::Context;
 use super::cloud_watch::{Look, RECENT};
-use super::lookup::{Looked, Question, Turn};
+use super::lookup::{Looked, Question};
 use super::name::instance_name;
 use super::observe::{has_finalizer, is_paused};
 use super::problem::Problem;
@@ -111,13 +111,7 @@ async fn look_for_new(context: &Arc<Context>, account: &Account, key: &Key, show
     if known.is_some_and(|known| known.is(account, Some(&name)) && !known.takes_a_call()) {
         return;
     }
-    let turn = if context.cloud.urgent_turn(account, Action::DescribeInstances).await {
-        Turn::Taken
-    } else if context.cloud.has_room(account, Action::DescribeInstances) {
-        Turn::InLine
-    } else {
-        return;
-    };
+    let Some(turn) = context.cloud.urgent_turn(account, Action::DescribeInstances).await else { return };
     let mut question = Question::new(account, Some(&name), context.clock.monotonic());
     if let Looked::Failed(_) = question.ask(context, account, key, Lane::Called, turn).await {
         return;

@@ -15,7 +15,7 @@ use super::paging::Paging;
 use super::problem::Problem;
 use super::queue::{Key, Lane};
 use crate::tencent::cvm::MAX_PAGE;
-use crate::tencent::{Account, AccountKey, Action, CallError, DescribeInstances, DescribePaiInstances, Instance};
+use crate::tencent::{Account, AccountKey, Action, CallError, DescribeInstances, DescribePaiInstances, Instance, Turn};
 
 /// For how long an answer is used, from before its first request. Source: our choice: what remains of the minute of step 6 is for the
 /// way to the send.
@@ -95,15 +95,6 @@ pub struct Question {
     name: Option<String>,
     since: Instant,
     named: Option<Named>,
-}
-
-/// When the call for a name is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Now: the caller has waited for the turn of the first page.
-    Taken,
-    /// When its turn has come, after those who asked before.
-    InLine,
 }
 
 /// How far a look has come.
@@ -319,15 +310,17 @@ async fn list_domains(context: &Context, account: &Account) -> Result<Listing, C
 }
 
 /// The machines that bear exactly the name. The cloud's filter may be fuzzy, so the names are compared here.
-async fn list_named(context: &Context, account: &Account, name: &str, mut turn: Turn) -> Result<Named, CallError> {
+async fn list_named(context: &Context, account: &Account, name: &str, turn: Turn) -> Result<Named, CallError> {
     let (begun, begun_at) = (context.clock.monotonic(), context.clock.now());
     let mut cloud_time = None;
     let mut paging = Paging::default();
+    let mut has_turn = turn == Turn::Taken;
     while let Some(offset) = paging.next_offset() {
         let request = DescribeInstances::by_name(name, offset);
-        if std::mem::replace(&mut turn, Turn::InLine) == Turn::InLine {
+        if !has_turn {
             context.cloud.turn(account, Action::DescribeInstances).await?;
         }
+        has_turn = false;
         let reply = context.cloud.describe_instances(account, &request, context.clock.now()).await?;
         cloud_time = cloud_time.or(reply.cloud_time);
         let items = reply.value.instances.into_iter().map(|one| (one.instance_id.to_string(), one));

@@ -10,7 +10,7 @@ use super::act::act;
 use super::ahead::Looking;
 use super::decide::decide;
 use super::failure::Pass;
-use super::lookup::{Found, Looked, Question, Turn};
+use super::lookup::{Found, Looked, Question};
 use super::memory::Recollection;
 use super::name::instance_name;
 use super::observe::{Observed, annotation, observe};
@@ -23,7 +23,7 @@ use super::settling::EmptyRounds;
 use super::step::{Outcome, Report, SHORT, Standing, Step};
 use super::{Context, following};
 use crate::api::{AttemptState, EventReason, PaiInstance, PaiInstanceStatus, RESOLVE_CREATE_ANNOTATION, Reason};
-use crate::tencent::{Action, InstanceState};
+use crate::tencent::{Action, InstanceState, Turn};
 
 /// How soon to try again for a domain that another pass is buying for. Source: our choice.
 const DOMAIN_BUSY: Duration = Duration::from_secs(2);

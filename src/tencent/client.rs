@@ -21,7 +21,7 @@ use super::cvm::{DescribeInstances, DescribeInstancesReply, InstanceId, Terminat
 use super::endpoints::Endpoints;
 use super::envelope::{open, open_create};
 use super::errors::{CallError, MAX_MESSAGE_BYTES, clean_text};
-use super::rate_limit::{Permit, RateLimits};
+use super::rate_limit::{Permit, RateLimits, Turn};
 use super::redact::Redactor;
 use super::region::Region;
 use super::sign::{Payload, RequestParts, sign};
@@ -150,15 +150,15 @@ impl Client {
         self.observer.waited(action, asked.elapsed());
     }
 
-    /// Takes the turn of a read for which a person waits, before all others. Says whether it could be had; if so, the read is then made with
-    /// [`Client::describe_instances`].
-    pub async fn urgent_turn(&self, account: &Account, action: Action) -> bool {
+    /// How a read for which a person waits goes before most others, if it can: [`RateLimits::take_urgent`]. A turn that is taken is that of
+    /// the read which is then made with [`Client::describe_instances`].
+    pub async fn urgent_turn(&self, account: &Account, action: Action) -> Option<Turn> {
         let asked = Instant::now();
-        let has_turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
-        if has_turn {
+        let turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
+        if turn == Some(Turn::Taken) {
             self.observer.waited(action, asked.elapsed());
         }
-        has_turn
+        turn
     }
 
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with

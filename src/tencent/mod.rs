@@ -32,7 +32,7 @@ pub use cvm::{DescribeInstances, DescribeInstancesReply, Filter, Instance, Insta
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use errors::{ApiError, CallError, Class, CreateVerdict, classify, create_verdict};
 pub use instance_state::InstanceState;
-pub use rate_limit::{Permit, RateLimits};
+pub use rate_limit::{Permit, RateLimits, Turn};
 pub use region::{InvalidRegion, Region};
 pub use reqwest_transport::{BuildTransport, ReqwestTransport, TransportOptions};
 pub use transport::{HeaderText, HttpRequest, HttpResponse, Sent, Transport, TransportFailure};

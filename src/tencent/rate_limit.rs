@@ -5,15 +5,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::action::Action;
 use super::credentials::SecretId;
 use super::region::Region;
 
 mod lead;
+mod permit;
+mod urgent;
 
 use lead::Lead;
+pub use permit::Permit;
+use urgent::{Place, Urgent};
 
 /// Share of the documented rate that is used, in percent: 19.8 of 20 calls a second, as many as [`WINDOW`] lets through.
 const SHARE_PERCENT: u64 = 99;
@@ -32,18 +36,19 @@ const MAX_HALVINGS: u32 = 3;
 const RECOVERY: Duration = Duration::from_secs(30);
 /// How long routine work lets others go first. Source: our choice: short against the interval of a sweep.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of so many calls one may go before all others, which leave so much room while there are such. Source: our choice: ten of the forty
-/// descriptions in a second.
-const URGENT_SHARE: u32 = 4;
-/// The least time between two of them, so that a burst leaves some to who comes after it. Source: our choice: about as long as one call
-/// takes its turn.
-const URGENT_EVERY: Duration = Duration::from_millis(30);
-/// For how long after one of them the others leave room for more. Source: our choice.
-const URGENT_FOR: Duration = Duration::from_secs(10);
 /// How far ahead callers that were turned away are spread out; more of them share the first place again.
 const SPREAD: Duration = Duration::from_mins(1);
 /// A key that was not used for this long is forgotten; by then a throttled one has recovered.
 const FORGET: Duration = Duration::from_mins(10);
+
+/// How a read comes to its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The caller has it already.
+    Taken,
+    /// It is waited for, after those who asked before.
+    InLine,
+}
 
 /// The limits of one process, shared by all its workers.
 #[derive(Debug, Default)]
@@ -110,12 +115,19 @@ impl RateLimits {
         }
     }
 
-    /// Takes a token before all who wait for one, unless too many did: then says so. From then on the others leave room for more such.
-    pub async fn take_urgent(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
+    /// How a call for which a person waits goes before most others: with a token that is kept for such, or in a line that is short. Waits for
+    /// a kept one a little, unless another such call comes meanwhile; `None` says that there is no way past the others.
+    pub async fn take_urgent(&self, secret_id: &SecretId, region: &Region, action: Action) -> Option<Turn> {
         let now = Instant::now();
-        let Some(at) = self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) else { return false };
-        sleep_until(at).await;
-        true
+        let place = match self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) {
+            Ok(turn) => return Some(turn),
+            Err(place) => place?,
+        };
+        if timeout_at(place.until, place.lost).await.is_ok() {
+            return None;
+        }
+        let now = Instant::now();
+        self.with(secret_id, region, action, now, |bucket| bucket.take_kept(place.least, now)).then_some(Turn::Taken)
     }
 
     /// Takes the next token for a call that needs a while until it can be sent, and waits for it, unless that would last longer than
@@ -156,7 +168,7 @@ impl RateLimits {
     /// Whether a call would have to wait for no more than the next token: nobody but routine and urgent work is before it.
     pub fn has_room(&self, secret_id: &SecretId, region: &Region, action: Action) -> bool {
         let now = Instant::now();
-        self.with(secret_id, region, action, now, |bucket| bucket.due <= now + bucket.interval(now) + TOLERANCE)
+        self.with(secret_id, region, action, now, |bucket| bucket.has_room(now))
     }
 
     /// The cloud answered `RequestLimitExceeded*`: pause for a second, then go on at half the rate, recovering step by
@@ -188,36 +200,6 @@ impl RateLimits {
     }
 }
 
-/// A token of [`RateLimits::take_ahead`] whose call is not sent yet. Dropped without being used, it leaves its slot to the next.
-#[derive(Debug)]
-#[must_use]
-pub struct Permit {
-    limits: Arc<RateLimits>,
-    secret_id: SecretId,
-    region: Region,
-    action: Action,
-    /// When its token was due.
-    begun: Instant,
-}
-
-impl Permit {
-    /// Waits for the moment at which the call may be sent: [`RateLimits::slot`].
-    pub async fn slot(self) {
-        let now = Instant::now();
-        let took = now.saturating_duration_since(self.begun);
-        self.limits.with(&self.secret_id, &self.region, self.action, now, |bucket| bucket.lead.learn(took));
-        self.limits.slot(&self.secret_id, &self.region, self.action).await;
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.limits.with(&self.secret_id, &self.region, self.action, Instant::now(), |bucket| {
-            bucket.ahead = bucket.ahead.saturating_sub(1);
-        });
-    }
-}
-
 /// Tokens of one key, evenly spaced.
 #[derive(Debug)]
 struct Bucket {
@@ -235,8 +217,8 @@ struct Bucket {
     lead: Lead,
     /// When the next token is due.
     due: Instant,
-    /// When the last urgent tokens were due, as many as may be in a second, the oldest first.
-    urgent: VecDeque<Instant>,
+    /// What goes before all others.
+    urgent: Urgent,
     /// The last time that was given to a caller who was turned away.
     promised: Instant,
     /// How often the rate was halved, as of `throttled_at`.
@@ -247,6 +229,7 @@ struct Bucket {
 impl Bucket {
     fn new(rate: u32, now: Instant) -> Self {
         let rate = rate.max(1);
+        let urgent = Urgent::new(rate, now);
         let nanoseconds = 1_000_000_000 * 100 / (u64::from(rate) * SHARE_PERCENT);
         let rate = usize::try_from(rate).unwrap_or(usize::MAX);
         let interval = Duration::from_nanos(nanoseconds);
@@ -258,7 +241,7 @@ impl Bucket {
             ahead: 0,
             lead: Lead::default(),
             due: now,
-            urgent: VecDeque::new(),
+            urgent,
             promised: now,
             halvings: 0,
             throttled_at: now,
@@ -328,29 +311,34 @@ impl Bucket {
         Ok(())
     }
 
-    /// A token before its time, in at most [`URGENT_EVERY`]. None while the cloud slows us down, nor where it takes fewer than
-    /// [`URGENT_SHARE`] calls a second.
-    fn urgent(&mut self, now: Instant) -> Option<Instant> {
-        let most = self.rate / URGENT_SHARE as usize;
-        let is_full = self.urgent.len() >= most;
-        let after_last = self.urgent.back().map(|last| *last + URGENT_EVERY);
-        let after_most = self.urgent.front().filter(|_| is_full).map(|first| *first + WINDOW);
-        let at = after_last.max(after_most).unwrap_or(now).max(now);
-        if most == 0 || at > now + URGENT_EVERY || self.halvings_left(now) > 0 {
-            return None;
+    /// The way past the others, or the place of the one who waits for one. No place while the cloud slows us down.
+    fn urgent(&mut self, now: Instant) -> Result<Turn, Option<Place>> {
+        let least = self.urgent.ask(now);
+        if self.take_kept(least, now) {
+            Ok(Turn::Taken)
+        } else if self.has_room(now) {
+            Ok(Turn::InLine)
+        } else {
+            Err(if self.halvings_left(now) == 0 { self.urgent.wait(least) } else { None })
         }
-        if !self.leaves_room(now) {
+    }
+
+    /// Takes a token that is kept for urgent calls, if at least so many are. None while the cloud slows us down.
+    fn take_kept(&mut self, least: u32, now: Instant) -> bool {
+        let is_first = !self.urgent.needs_room(now);
+        let taken = self.halvings_left(now) == 0 && self.urgent.take(least, now);
+        if taken && is_first {
             self.due = self.due.max(now) + self.interval(now);
         }
-        if is_full {
-            self.urgent.pop_front();
-        }
-        self.urgent.push_back(at);
-        Some(at)
+        taken
+    }
+
+    fn has_room(&self, now: Instant) -> bool {
+        self.due <= now + self.interval(now) + TOLERANCE
     }
 
     fn leaves_room(&self, now: Instant) -> bool {
-        self.halvings_left(now) == 0 && self.urgent.back().is_some_and(|last| now < *last + URGENT_FOR)
+        self.halvings_left(now) == 0 && self.urgent.needs_room(now)
     }
 
     /// The token that is due now, or how long until one may be: nobody reserved it then.
@@ -374,7 +362,7 @@ impl Bucket {
 
     fn interval(&self, now: Instant) -> Duration {
         let interval = self.interval * 2_u32.pow(self.halvings_left(now));
-        if self.leaves_room(now) { interval * URGENT_SHARE / (URGENT_SHARE - 1) } else { interval }
+        if self.leaves_room(now) { interval * urgent::SHARE / (urgent::SHARE - 1) } else { interval }
     }
 
     fn halvings_left(&self, now: Instant) -> u32 {

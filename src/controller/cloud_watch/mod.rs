@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::queue::{Key, Lane};
 use crate::api::PaiInstance;
 use crate::tencent::cvm::MAX_PAGE;
-use crate::tencent::{Account, Action, Instance};
+use crate::tencent::{Account, Action, Instance, Turn};
 
 use batch::Batches;
 use book::Book;
@@ -109,7 +109,9 @@ impl CloudWatch {
         account: &Account,
         ids: &[String],
     ) -> Result<BTreeMap<String, Look>, Problem> {
-        if ids.len() <= MAX_PAGE && context.cloud.urgent_turn(account, Action::DescribeInstances).await {
+        if ids.len() <= MAX_PAGE
+            && context.cloud.urgent_turn(account, Action::DescribeInstances).await == Some(Turn::Taken)
+        {
             let looks = batch::describe(context, account, ids.to_vec()).await;
             return looks.into_iter().map(|(id, look)| Ok((id, look?))).collect();
         }
