@@ -63,7 +63,10 @@ fn describe(page: &mut String, path: &str, schema: &Value) {
         writeln!(page, "| `{name}` | {} | {} | {needed}{says} |", kind(field), cell(&limits(field))).unwrap();
     }
     page.push('\n');
-    let rules: Vec<&Value> = schema["x-kubernetes-validations"].as_array().into_iter().flatten().collect();
+    // What stands on a field that has no table of its own stands below the one in which it is.
+    let leaves = fields.values().filter(|field| field["properties"].is_null());
+    let rules = std::iter::once(schema).chain(leaves).filter_map(|place| place["x-kubernetes-validations"].as_array());
+    let rules: Vec<&Value> = rules.flatten().collect();
     for rule in &rules {
         let message = rule["message"].as_str().or(rule["messageExpression"].as_str()).unwrap_or_default();
         writeln!(page, "- {}", cell(message)).unwrap();

@@ -28,7 +28,10 @@ pub fn enforce(world: &World) {
 fn patterns_as_rules(schema: &mut Value) {
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
         let rule = json!({"rule": format!("self.matches(r'{pattern}')"), "message": "should match"});
-        schema["x-kubernetes-validations"] = json!([rule]);
+        match schema["x-kubernetes-validations"].as_array_mut() {
+            Some(rules) => rules.push(rule),
+            None => schema["x-kubernetes-validations"] = json!([rule]),
+        }
     }
     for key in ["properties", "items"] {
         match schema.get_mut(key) {
