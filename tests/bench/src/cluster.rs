@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use crate::bystander::Bystander;
 use crate::objects::{BATCH, KIND};
 use crate::{Error, while_doing};
 
@@ -114,6 +115,12 @@ impl Cluster {
             self.client.request_text(request).await.map_err(while_doing("reading /metrics of the API server"))
         })?;
         Ok(count(&page))
+    }
+
+    /// A watch of the objects of some batches from now on.
+    pub fn bystander(&self, batches: &[&str]) -> Result<Bystander, Error> {
+        let labels = format!("{BATCH} in ({})", batches.join(","));
+        self.runtime.block_on(Bystander::follow(self.objects.clone(), &labels))
     }
 
     /// Follows the objects of a batch from now on.

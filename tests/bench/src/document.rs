@@ -102,15 +102,26 @@ pub fn text(report: &Report, date: &str) -> String {
     let page = TEMPLATE
         .replace("{status}", &status)
         .replace("{table}", bars::table(&rows).trim_end())
+        .replace("{floor}", &floor(report))
         .replace("{machine}", &machine)
         .replace("{program}", PROGRAM.trim_end())
         .replace("{minutes}", MINUTES);
-    // Nothing stays of figures that were not drawn, not even their empty lines.
-    if pictures.is_empty() {
-        page.replace("{figures}\n\n", "")
-    } else {
-        page.replace("{figures}", &pictures.join("\n\n"))
-    }
+    let page = page.replace("{figures}", &pictures.join("\n\n"));
+    // Nothing stays of what was not measured or drawn, not even its empty lines.
+    page.split("\n\n").filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// What of the times to the first cloud call is the API server's.
+fn floor(report: &Report) -> String {
+    let of = |scenario: &str, figure: &str| report.number(&format!("{scenario}.{figure}"));
+    let lines = [("react", "at rest"), ("react_busy", "busy")].into_iter().filter_map(|(scenario, name)| {
+        let (shown, after) = (of(scenario, "shown_p99_ms")?, of(scenario, "after_shown_p99_ms")?);
+        Some(format!(
+            "- {name}: a program that only watches was shown the objects after {shown} ms (p99), and the operator's first call came \
+             {after} ms (p99) after that."
+        ))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

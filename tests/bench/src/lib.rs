@@ -6,6 +6,7 @@
 //! | [`settings`] | sizes, from the environment |
 //! | [`scenarios`] | what is measured, one module each |
 //! | [`cluster`], [`cloud`], [`process`] | the three things that are looked at |
+//! | [`bystander`] | a watch beside the operator's, to compare with |
 //! | [`reaction`] | which cloud call belongs to which object |
 //! | [`report`], [`bars`] | `target/bench/report.json`, and the bars it is held against |
 //! | [`plot`], [`figures`], [`document`] | `docs/benchmarks.md` and its figures |
@@ -20,6 +21,7 @@
 )]
 
 pub mod bars;
+pub mod bystander;
 pub mod cloud;
 pub mod cluster;
 pub mod document;

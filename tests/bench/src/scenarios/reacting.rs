@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::resident::{AT_REST, Residents};
 use super::{Outcome, Scenario, run_with, start};
+use crate::bystander::Bystander;
 use crate::cloud::{Call, Journal};
 use crate::cluster::Done;
 use crate::progress::Progress;
@@ -43,12 +44,15 @@ struct Sample {
     from_request: f64,
     /// From the answer to the first page of the listing, or to the first call that names the object.
     with_listing: f64,
+    /// From the answer until a program that only watches was shown it.
+    shown: f64,
     answered: bool,
 }
 
 /// The measurement under way.
 struct Run<'a> {
     journal: Journal<'a>,
+    bystander: Bystander,
     /// Machines of objects that were made or deleted since it began.
     touched: BTreeSet<String>,
     /// Machines that were bought for the other objects.
@@ -74,6 +78,7 @@ pub fn run(settings: &Settings, residents: &mut Residents, scenario: Scenario) -
     let began = Instant::now();
     let mut run = Run {
         journal: Journal::from_now(residents.stack().simulator())?,
+        bystander: residents.cluster().bystander(&["sampled", "resident"])?,
         touched: BTreeSet::new(),
         bought: 0,
         sweep_calls: 0,
@@ -108,6 +113,7 @@ pub fn run(settings: &Settings, residents: &mut Residents, scenario: Scenario) -
     }
     run_with(residents.stack(), &mut figures)?;
     let values: Vec<f64> = samples.iter().map(|sample| rounded(sample.from_answer, 3)).collect();
+    figures["shown_ms"] = json!(samples.iter().map(|sample| rounded(sample.shown, 1)).collect::<Vec<_>>());
     Ok(Outcome { scenario, figures, series: Some(json!(values)) })
 }
 
@@ -139,9 +145,11 @@ impl Run<'_> {
         let ends = if deletion { "TerminateInstances" } else { "CreatePaiInstance" };
         let (mut first, mut listing): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let began = Instant::now();
-        let mut ended = false;
-        while !(ended || (busy && first.is_some())) && began.elapsed() < LIMIT {
+        let name = done.object.metadata.name.clone().unwrap_or_default();
+        let (mut ended, mut shown) = (false, None);
+        while !((ended || (busy && first.is_some())) && shown.is_some()) && began.elapsed() < LIMIT {
             thread::sleep(LOOK);
+            shown = self.bystander.shown(&name, deletion);
             for call in self.calls()? {
                 let own = call.time >= done.sent && subject.owns(&call, &self.touched);
                 if own {
@@ -153,15 +161,16 @@ impl Run<'_> {
                 }
             }
         }
-        let from = |moment: Timestamp, call: Option<Timestamp>| {
+        let from = |moment: Timestamp, time: Option<Timestamp>| {
             let limit = LIMIT.as_secs_f64();
-            call.map_or(limit, |call| call.duration_since(moment).as_secs_f64()) * 1000.0
+            time.map_or(limit, |time| time.duration_since(moment).as_secs_f64()) * 1000.0
         };
         Ok(Sample {
             deletion,
             from_answer: from(done.answered, first),
             from_request: from(done.sent, first),
             with_listing: from(done.answered, listing),
+            shown: from(done.answered, shown),
             answered: first.is_some(),
         })
     }
@@ -193,6 +202,10 @@ fn figures(samples: &[Sample], resident: usize) -> Value {
             "max_ms": with(samples, |sample| sample.from_answer, 100),
             "from_request_p50_ms": with(samples, |sample| sample.from_request, 50),
             "from_request_p99_ms": with(samples, |sample| sample.from_request, 99),
+            "shown_p50_ms": with(samples, |sample| sample.shown, 50),
+            "shown_p99_ms": with(samples, |sample| sample.shown, 99),
+            "after_shown_p50_ms": with(samples, |sample| sample.from_answer - sample.shown, 50),
+            "after_shown_p99_ms": with(samples, |sample| sample.from_answer - sample.shown, 99),
             "without_reaction": samples.iter().filter(|sample| !sample.answered).count(),
         })
     };
@@ -218,6 +231,7 @@ mod tests {
             from_answer,
             from_request: from_answer + 1.0,
             with_listing: from_answer,
+            shown: from_answer - 2.0,
             answered: from_answer < 60_000.0,
         };
         let figures = figures(&[sample(false, 3.0), sample(true, 5.0), sample(true, 60_000.0)], 10);
@@ -225,5 +239,6 @@ mod tests {
         assert_eq!((&figures["p99_ms"], &figures["without_reaction"]), (&json!(60_000.0), &json!(1)));
         assert_eq!((&figures["new"]["p99_ms"], &figures["deletion"]["samples"]), (&json!(3.0), &json!(2)));
         assert_eq!(figures["from_request_p50_ms"], json!(6.0));
+        assert_eq!((&figures["shown_p50_ms"], &figures["after_shown_p50_ms"]), (&json!(3.0), &json!(2.0)));
     }
 }
