@@ -116,18 +116,20 @@ impl RateLimits {
     }
 
     /// How a call for which a person waits goes before most others: with a token that is kept for such, or in a line that is short. Waits for
-    /// a kept one a little, unless another such call comes meanwhile; `None` says that there is no way past the others.
+    /// a kept one for at most 0.4 s, unless another such call comes meanwhile; `None` says that there is no way past the others.
     pub async fn take_urgent(&self, secret_id: &SecretId, region: &Region, action: Action) -> Option<Turn> {
         let now = Instant::now();
-        let place = match self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) {
+        let mut place = match self.with(secret_id, region, action, now, |bucket| bucket.urgent(now)) {
             Ok(turn) => return Some(turn),
             Err(place) => place?,
         };
-        if timeout_at(place.until, place.lost).await.is_ok() {
-            return None;
+        while timeout_at(place.until, &mut place.lost).await.is_err() {
+            let now = Instant::now();
+            if self.with(secret_id, region, action, now, |bucket| bucket.end_wait(&mut place, now))? {
+                return Some(Turn::Taken);
+            }
         }
-        let now = Instant::now();
-        self.with(secret_id, region, action, now, |bucket| bucket.take_kept(place.least, now)).then_some(Turn::Taken)
+        None
     }
 
     /// Takes the next token for a call that needs a while until it can be sent, and waits for it, unless that would last longer than
@@ -319,8 +321,14 @@ impl Bucket {
         } else if self.has_room(now) {
             Ok(Turn::InLine)
         } else {
-            Err(if self.halvings_left(now) == 0 { self.urgent.wait(least) } else { None })
+            Err(if self.halvings_left(now) == 0 { self.urgent.wait(least, now) } else { None })
         }
+    }
+
+    /// Who waited takes one, or waits on (`Some(false)`), as others took some meanwhile. None while the cloud slows us down.
+    fn end_wait(&mut self, place: &mut Place, now: Instant) -> Option<bool> {
+        let taken = self.take_kept(place.least, now);
+        (taken || (self.halvings_left(now) == 0 && self.urgent.wait_on(place))).then_some(taken)
     }
 
     /// Takes a token that is kept for urgent calls, if at least so many are. None while the cloud slows us down.

@@ -16,6 +16,8 @@ pub(super) const SHARE: u32 = 4;
 const KEPT: u32 = 3;
 /// One that comes within this time after another belongs to a burst. Source: our choice: a flood of fifty objects a second is one.
 const BURST: Duration = Duration::from_millis(40);
+/// How long one waits at most. Source: our choice: until all are kept again at the documented rate of descriptions.
+const LONGEST: Duration = Duration::from_millis(400);
 /// For how long after one of them the others leave room for more. Source: our choice.
 pub(super) const ROOM_FOR: Duration = Duration::from_secs(10);
 
@@ -32,17 +34,19 @@ pub(super) struct Urgent {
     asked: Option<Instant>,
     /// When the last of them was taken.
     last: Option<Instant>,
-    /// Who waits; dropped when another does.
-    waiting: Option<oneshot::Sender<()>>,
+    /// Until how many are kept the last one waits; dropped when another does.
+    waiting: Option<(u32, oneshot::Sender<()>)>,
 }
 
 /// The place of the one who waits.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// How many must be kept then.
+    /// How many must be kept.
     pub least: u32,
-    /// Until then, unless somebody else came.
+    /// When they are, if nobody takes one before.
     pub until: Instant,
+    /// Until then at most.
+    longest: Instant,
     /// Ends early when somebody else waits.
     pub lost: oneshot::Receiver<()>,
 }
@@ -73,12 +77,23 @@ impl Urgent {
         true
     }
 
-    /// Waits until so many are kept, in the place of whoever waited until now.
-    pub(super) fn wait(&mut self, least: u32) -> Option<Place> {
-        let until = self.kept_at(least)?;
+    /// Waits until so many are kept, in the place of whoever waited until now, and for no more than that one did. No place where it would
+    /// last longer than [`LONGEST`].
+    pub(super) fn wait(&mut self, least: u32, now: Instant) -> Option<Place> {
+        let before = self.waiting.as_ref().filter(|(_, place)| !place.is_closed());
+        let least = before.map_or(least, |(wanted, _)| least.min(*wanted));
+        let longest = now + LONGEST;
+        let until = self.kept_at(least).filter(|until| *until <= longest)?;
         let (sender, lost) = oneshot::channel();
-        self.waiting = Some(sender);
-        Some(Place { least, until, lost })
+        self.waiting = Some((least, sender));
+        Some(Place { least, until, longest, lost })
+    }
+
+    /// Waits on, as others took some meanwhile. Says whether that is not too long.
+    pub(super) fn wait_on(&self, place: &mut Place) -> bool {
+        let until = self.kept_at(place.least).filter(|until| *until <= place.longest);
+        place.until = until.unwrap_or(place.until);
+        until.is_some()
     }
 
     fn kept_at(&self, least: u32) -> Option<Instant> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 
@@ -115,6 +116,58 @@ async fn of_a_burst_only_the_last_waits_and_who_comes_after_it_finds_one() {
     assert_eq!(send(&limits, &times).await, Some(Duration::ZERO));
 }
 
+/// Asks at such times, in milliseconds from now on, while others stand in line. Says when each was served, if it was.
+async fn ask_at(limits: RateLimits, times: &[u64]) -> Vec<Option<u64>> {
+    let limits = Arc::new(limits);
+    let _line = line(&limits, &Times::default());
+    sleep(Duration::from_millis(10)).await;
+    let begun = Instant::now();
+    let asked = times.iter().map(|time| {
+        let limits = limits.clone();
+        let at = Duration::from_millis(*time);
+        async move {
+            let (_, id, region) = keys();
+            sleep(at).await;
+            let turn = limits.take_urgent(&id, &region, ACTION).await;
+            turn.map(|_| u64::try_from(begun.elapsed().as_millis()).unwrap())
+        }
+    });
+    join_all(asked).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_by_one_three_are_served_at_once_and_ten_in_a_second() {
+    assert_eq!(ask_at(keys().0, &[0, 41, 82, 123]).await, [Some(0), Some(41), Some(82), Some(127)]);
+    let every: Vec<u64> = (0..22).map(|nth| nth * 45).collect();
+    let served: Vec<u64> = ask_at(keys().0, &every).await.into_iter().flatten().collect();
+    let most =
+        served.iter().map(|first| served.iter().filter(|time| (*first..first + 1010).contains(time)).count()).max();
+    assert_eq!(most, Some(10), "{served:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_come_at_once_after_another_leave_two() {
+    assert_eq!(ask_at(keys().0, &[0, 39, 200]).await, [Some(0), Some(127), Some(200)]);
+    assert_eq!(ask_at(keys().0, &[0, 41, 200]).await, [Some(0), Some(41), Some(200)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_not_lost_when_another_is_served() {
+    assert_eq!(ask_at(keys().0, &[0, 10, 60]).await, [Some(0), Some(253), Some(60)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_the_place_of_another_waits_no_longer_than_that_one_would() {
+    let served = ask_at(keys().0, &[0, 45, 90, 135, 180, 205]).await;
+    assert_eq!(served, [Some(0), Some(45), Some(90), Some(135), None, Some(253)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_would_last_nobody_waits() {
+    let limits = RateLimits::with_rates([(ACTION, 12)]);
+    assert_eq!(ask_at(limits, &[0, 50, 100, 150]).await, [Some(0), Some(50), Some(100), None]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_nobody_stands_in_line_a_burst_goes_there() {
     let (limits, id, region) = keys();
@@ -161,8 +214,10 @@ async fn where_a_share_is_less_than_one_call_there_is_none() {
 async fn there_is_none_while_the_cloud_slows_us_down() {
     let (limits, id, region) = keys();
     let times = Times::default();
-    limits.throttled(&id, &region, ACTION, Instant::now());
+    let begun = Instant::now();
+    limits.throttled(&id, &region, ACTION, begun);
     assert_eq!(send(&limits, &times).await, None);
+    assert_eq!(begun.elapsed(), Duration::ZERO, "and nobody waits for one");
     advance(RECOVERY).await;
     assert_eq!(send(&limits, &times).await, Some(Duration::ZERO));
 }

@@ -1,5 +1,6 @@
-//! A program that does nothing but watch: what of the time to a reaction is the API server's own. It follows a few objects by their labels
-//! and only notes when it is shown them, so that it is no load to speak of.
+//! A program that does nothing but watch, to compare the time to a reaction with. It follows objects by their labels, of which few change,
+//! and only notes when it is shown them, so that it is no load to speak of. It waits for a processor as the operator does, and the API
+//! server has less to send it: what it is shown late, nobody could have been shown much earlier.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +29,17 @@ impl Bystander {
         let list = objects.list_metadata(&ListParams::default().limit(1)).await.map_err(while_doing("listing"))?;
         let version = list.metadata.resource_version.unwrap_or_default();
         let book = Book::default();
-        let task = tokio::spawn(follow(objects, labels.to_owned(), version, Arc::clone(&book)));
+        let following = follow(objects, labels.to_owned(), version, Arc::clone(&book));
+        let task = tokio::spawn(async { eprintln!("pai-bench: {}", following.await) });
         Ok(Self { book, task })
     }
 
-    /// When it was first shown an object, or its deletion.
-    pub fn shown(&self, name: &str, deletion: bool) -> Option<Timestamp> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.to_owned(), deletion)).copied()
+    /// When it was first shown an object, or its deletion. An error if it no longer watches.
+    pub fn shown(&self, name: &str, deletion: bool) -> Result<Option<Timestamp>, Error> {
+        if self.task.is_finished() {
+            return Err(Error::Other("the watch beside the operator's has ended: measure again".into()));
+        }
+        Ok(self.book.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.to_owned(), deletion)).copied())
     }
 }
 
@@ -44,12 +49,14 @@ impl Drop for Bystander {
     }
 }
 
-/// Watches, and watches on where the server ended it.
-async fn follow(objects: Api<DynamicObject>, labels: String, mut version: String, book: Book) {
+/// Watches, and watches on where the server ended it. Returns what went wrong.
+async fn follow(objects: Api<DynamicObject>, labels: String, mut version: String, book: Book) -> Error {
     let params = WatchParams::default().labels(&labels).timeout(290);
     loop {
-        let Ok(events) = objects.watch(&params, &version).await else { return };
-        let mut events = events.boxed();
+        let mut events = match objects.watch(&params, &version).await {
+            Ok(events) => events.boxed(),
+            Err(error) => return while_doing("watching")(error),
+        };
         while let Some(Ok(event)) = events.next().await {
             let now = Timestamp::now();
             match event {
@@ -61,7 +68,7 @@ async fn follow(objects: Api<DynamicObject>, labels: String, mut version: String
                 }
                 WatchEvent::Bookmark(mark) => version = mark.metadata.resource_version,
                 WatchEvent::Deleted(object) => version = object.metadata.resource_version.unwrap_or(version),
-                WatchEvent::Error(_) => return,
+                WatchEvent::Error(status) => return Error::Other(format!("watching: {}", status.message)),
             }
         }
     }

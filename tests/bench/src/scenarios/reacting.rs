@@ -149,7 +149,7 @@ impl Run<'_> {
         let (mut ended, mut shown) = (false, None);
         while !((ended || (busy && first.is_some())) && shown.is_some()) && began.elapsed() < LIMIT {
             thread::sleep(LOOK);
-            shown = self.bystander.shown(&name, deletion);
+            shown = self.bystander.shown(&name, deletion)?;
             for call in self.calls()? {
                 let own = call.time >= done.sent && subject.owns(&call, &self.touched);
                 if own {
