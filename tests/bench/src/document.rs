@@ -102,7 +102,7 @@ pub fn text(report: &Report, date: &str) -> String {
     let page = TEMPLATE
         .replace("{status}", &status)
         .replace("{table}", bars::table(&rows).trim_end())
-        .replace("{floor}", &floor(report))
+        .replace("{comparison}", &comparison(report))
         .replace("{machine}", &machine)
         .replace("{program}", PROGRAM.trim_end())
         .replace("{minutes}", MINUTES);
@@ -112,7 +112,7 @@ pub fn text(report: &Report, date: &str) -> String {
 }
 
 /// How the times to the first cloud call compare with those of a program that only watches.
-fn floor(report: &Report) -> String {
+fn comparison(report: &Report) -> String {
     let of = |scenario: &str, figure: &str| report.number(&format!("{scenario}.{figure}"));
     let lines = [("react", "at rest"), ("react_busy", "busy")].into_iter().filter_map(|(scenario, name)| {
         let (shown, after) = (of(scenario, "shown_p99_ms")?, of(scenario, "after_shown_p99_ms")?);
