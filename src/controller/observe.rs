@@ -109,7 +109,7 @@ pub async fn observe(
 ) -> Result<Option<Observed>, Observe> {
     let read = api.get_opt(&key.name).await;
     let Some(object) = read.map_err(|error| Observe::ReadObject(Box::new(error)))? else { return Ok(None) };
-    let ahead = OptionFuture::from(ahead).await.and_then(Result::ok).flatten();
+    let ahead = context.turns.wait_for(OptionFuture::from(ahead)).await.and_then(Result::ok).flatten();
     let status = object.status.clone().unwrap_or_default();
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let recollection = context.memory.recall(uid);
@@ -210,7 +210,8 @@ async fn look_at_machines(
         }
         return looks;
     }
-    let looks = context.cloud_watch.look(context, key, account, ids, recent).await?;
+    let look = context.cloud_watch.look(context, key, account, ids, recent);
+    let looks = context.turns.wait_for(look).await?;
     if asked_anew {
         let uid = seen.object.metadata.uid.as_deref().unwrap_or_default();
         context.memory.update(uid, |known| known.last_request.clone_from(request));

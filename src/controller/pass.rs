@@ -143,7 +143,11 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
         || context.turns.enter(&account, key, &context.queue);
     // What was bought is only checked: the next one to be bought goes first.
     let lane = if buys { Lane::Called } else { Lane::Urgent };
-    let looked = if may_ask { question.ask(context, &account, key, lane, Turn::InLine).await } else { Looked::Later };
+    let looked = if may_ask {
+        context.turns.wait_for(question.ask(context, &account, key, lane, Turn::InLine)).await
+    } else {
+        Looked::Later
+    };
     let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
     context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
     match looked {

@@ -91,7 +91,8 @@ pub async fn terminate(
 }
 
 async fn call(context: &Context, account: &Account, id: &str) -> Result<Reply<()>, CallError> {
-    let result = context.cloud.terminate_instance(account, &InstanceId::new(id), context.clock.now()).await;
+    let id = InstanceId::new(id);
+    let result = context.turns.wait_for(context.cloud.terminate_instance(account, &id, context.clock.now())).await;
     context.metrics.terminated(&result);
     result
 }

@@ -4,9 +4,12 @@
 //! Without this a thousand new objects would each ask again and again whether the next of twenty creates a second is theirs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::queue::{Key, Lane, Queue};
 use crate::tencent::{Account, Region, SecretId};
@@ -16,11 +19,15 @@ use crate::tencent::{Account, Region, SecretId};
 /// second were bought there.
 const PLACES: usize = 40;
 
+/// How long a pass waits for the cloud until it keeps no other from beginning. Source: our choice: longer than what a look takes amid a
+/// flood, whose passes must stay few, since each costs the API server something.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The turns of all accounts, counted as the cloud counts: by secret id and region.
 #[derive(Debug, Default)]
 pub struct Turns {
     state: Mutex<State>,
-    /// Passes that wait for the token of their create and do nothing else.
+    /// Passes that do nothing but wait: for the token of their create, or for a cloud that takes long.
     idle: watch::Sender<usize>,
 }
 
@@ -83,6 +90,17 @@ impl Turns {
     pub fn idle(&self) -> Idle<'_> {
         self.idle.send_modify(|count| *count += 1);
         Idle(&self.idle)
+    }
+
+    /// Waits for what the cloud says. Should that take long, the pass keeps no other from beginning: sixteen objects in a region that does
+    /// not answer would stop all others for as long as a call may take.
+    pub async fn wait_for<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = timeout(PATIENCE, &mut answer).await {
+            return answer;
+        }
+        let _idle = self.idle();
+        answer.await
     }
 
     /// How many passes do nothing but wait.

@@ -154,6 +154,9 @@ impl Client {
     /// the read which is then made with [`Client::describe_instances`].
     pub async fn urgent_turn(&self, account: &Account, action: Action) -> Option<Turn> {
         let asked = Instant::now();
+        if !self.limits.takes_one_more(&account.credentials.secret_id, &account.region, action) {
+            return None;
+        }
         let turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
         if turn == Some(Turn::Taken) {
             self.observer.waited(action, asked.elapsed());
@@ -162,9 +165,12 @@ impl Client {
     }
 
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
-    /// [`Client::describe_instances`].
+    /// [`Client::describe_instances`]. Where the cloud has fallen silent and enough wait for it, there is no turn.
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
         let asked = Instant::now();
+        if !self.limits.takes_one_more(&account.credentials.secret_id, &account.region, action) {
+            return Err(CallError::NotSent { reason: "the calls before it are not answered".to_owned() });
+        }
         let turn = self.limits.take(&account.credentials.secret_id, &account.region, action, READ_WAIT).await;
         turn.map_err(|retry_after| CallError::RateLimited { retry_after })?;
         self.observer.waited(action, asked.elapsed());
@@ -316,6 +322,7 @@ impl Client {
         let Signed { request, action, secret_id, region, redactor } = signed;
         let begun = Instant::now();
         let longest = request.deadline + GRACE;
+        let under_way = self.limits.begin(&secret_id, &region, action);
         let result = match tokio::time::timeout(longest, self.transport.send(request)).await {
             Ok(Ok(response)) => open(&response, &redactor),
             Ok(Err(failure)) => {
@@ -327,6 +334,9 @@ impl Client {
             }
             Err(_) => Err(CallError::NoAnswer { reason: "the transport did not keep its deadline".to_owned() }),
         };
+        if !matches!(result, Err(CallError::NotSent { .. } | CallError::NoAnswer { .. })) {
+            under_way.answered();
+        }
         let (request_id, code) = match &result {
             Ok(reply) => (reply.request_id.as_deref(), None),
             Err(error) => (error.request_id(), error.code()),

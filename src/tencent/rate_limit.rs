@@ -13,10 +13,12 @@ use super::region::Region;
 
 mod lead;
 mod permit;
+mod pulse;
 mod urgent;
 
 use lead::Lead;
 pub use permit::Permit;
+use pulse::Pulse;
 use urgent::{Place, Urgent};
 
 /// Share of the documented rate that is used, in percent: 19.8 of 20 calls a second, as many as [`WINDOW`] lets through.
@@ -221,6 +223,8 @@ struct Bucket {
     due: Instant,
     /// What goes before all others.
     urgent: Urgent,
+    /// Whether its calls are answered.
+    pulse: Pulse,
     /// The last time that was given to a caller who was turned away.
     promised: Instant,
     /// How often the rate was halved, as of `throttled_at`.
@@ -244,6 +248,7 @@ impl Bucket {
             lead: Lead::default(),
             due: now,
             urgent,
+            pulse: Pulse::default(),
             promised: now,
             halvings: 0,
             throttled_at: now,

@@ -75,22 +75,80 @@ fn floods_in_two_accounts_delay_nobody_in_a_third_and_no_deletion() {
     });
 }
 
+/// From now on calls to the cloud in Beijing hang for as long as a call may.
+fn silence_beijing(world: &World) {
+    let at = Place::CloudOf("ap-beijing");
+    world.state().faults.add(Rule { at, skip: 0, times: 100_000, trouble: Trouble::BlackHole });
+}
+
+/// The name and the spec of an object in Beijing.
+fn far(nth: usize) -> (String, Value) {
+    (format!("far-{nth}"), json!({"region": "ap-beijing"}))
+}
+
+/// Applies a new object elsewhere and sees that it is bought at once.
+async fn buys_at_once(world: &World, name: &str) {
+    world.apply(name, &json!({}));
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(ids(&world.get(name).unwrap()).len(), 1, "{name}");
+}
+
+#[test]
+fn new_objects_in_a_region_that_never_answers_delay_nobody_elsewhere() {
+    run(1, |world| async move {
+        let operator = start(&world);
+        sleep(Duration::from_secs(5)).await;
+        silence_beijing(&world);
+        for (name, spec) in (0..200).map(far) {
+            world.apply(&name, &spec);
+        }
+        for nth in 0..20 {
+            sleep(Duration::from_secs(7)).await;
+            buys_at_once(&world, &name(nth)).await;
+            let waiting = *operator.context().turns.idling().borrow();
+            assert!(waiting <= 48, "few of them wait at a time: {waiting}");
+        }
+        world.state().faults.clear();
+        at_rest(&world).await;
+        assert!((0..200).map(far).all(|(name, _)| ids(&world.get(&name).unwrap()).len() == 1), "they come in the end");
+    });
+}
+
+#[test]
+fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
+    run(1, |world| async move {
+        start(&world);
+        for (name, spec) in (0..200).map(far) {
+            world.apply(&name, &spec);
+        }
+        at_rest(&world).await;
+        silence_beijing(&world);
+        for (name, _) in (0..200).map(far) {
+            world.delete(&name);
+        }
+        for nth in 0..20 {
+            sleep(Duration::from_secs(7)).await;
+            buys_at_once(&world, &name(nth)).await;
+        }
+        world.state().faults.clear();
+        at_rest(&world).await;
+        assert!((0..200).map(far).all(|(name, _)| world.get(&name).is_none()), "they go in the end");
+    });
+}
+
 /// Its calls hang for as long as a call may, and each of its objects has something to find out.
 #[test]
 fn a_region_that_never_answers_delays_nobody_elsewhere() {
     run(1, |world| async move {
         start(&world);
-        for nth in 0..200 {
-            world.apply(&format!("far-{nth}"), &json!({"region": "ap-beijing"}));
+        for (name, spec) in (0..200).map(far) {
+            world.apply(&name, &spec);
         }
         at_rest(&world).await;
-        let silent = Rule { at: Place::CloudOf("ap-beijing"), skip: 0, times: 100_000, trouble: Trouble::BlackHole };
-        world.state().faults.add(silent);
+        silence_beijing(&world);
         for nth in 0..40 {
             sleep(Duration::from_secs(20)).await;
-            world.apply(&name(nth), &json!({}));
-            sleep(Duration::from_secs(5)).await;
-            assert_eq!(ids(&world.get(&name(nth)).unwrap()).len(), 1, "{nth}");
+            buys_at_once(&world, &name(nth)).await;
         }
         let synced = |nth: usize| {
             let object = world.get(&format!("far-{nth}")).unwrap();

@@ -10,6 +10,7 @@
 //! | `run`, `oracle` | one run, and what must hold |
 //! | `crash_points`, `random`, `rows` | the tests: every crash point, random faults, each row of the table of faults |
 //! | `scale`, `fairness`, `ahead` | many objects: what they cost, what one may take from another, what is asked before a pass |
+//! | `keys`, `retries` | Secrets and permissions that change; how failures are tried again, and what a shutdown leaves |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,8 +34,10 @@ mod crash_points;
 mod draw;
 mod fairness;
 mod guards;
+mod keys;
 mod people;
 mod random;
+mod retries;
 mod rows;
 mod scale;
 mod scenario;

@@ -83,6 +83,9 @@ pub struct Process {
     /// When the calls of the last second left it, by key, region and action.
     pub sent: Mutex<BTreeMap<String, Vec<Instant>>>,
     leadership: watch::Sender<Option<Instant>>,
+    /// Cancelled when it is told to stop, and when its work has ended after that.
+    stop: CancellationToken,
+    stopped: CancellationToken,
     /// What its passes share, for questions about what it remembers.
     context: OnceLock<Weak<Context>>,
 }
@@ -100,6 +103,8 @@ impl Process {
             frozen_until: Mutex::new(Instant::now()),
             sent: Mutex::default(),
             leadership,
+            stop: CancellationToken::new(),
+            stopped: CancellationToken::new(),
             context: OnceLock::new(),
         });
         let base = world.now() + jiff::SignedDuration::from_secs(options.clock_ahead);
@@ -141,16 +146,19 @@ impl Process {
         self.world.log(|| format!("{} starts", self.name));
         let process = Arc::clone(self);
         tokio::spawn(async move {
-            let (sight, stop) = (Arc::default(), CancellationToken::new());
+            let (sight, stop) = (Arc::default(), process.stop.clone());
             let work = AssertUnwindSafe(controller::run(context, &watches, &settings, sight, stop)).catch_unwind();
             tokio::select! {
                 biased;
                 () = dead.cancelled() => {}
                 () = abandoned.cancelled() => {}
-                result = work => {
-                    assert!(result.is_err(), "the controller ended by itself");
-                    process.abandon();
-                }
+                result = work => match result {
+                    Ok(()) => {
+                        assert!(process.stop.is_cancelled(), "the controller ended by itself");
+                        process.stopped.cancel();
+                    }
+                    Err(_) => process.abandon(),
+                },
             }
         });
     }
@@ -169,6 +177,16 @@ impl Process {
     pub fn abandon(&self) {
         self.world.log(|| format!("{} drops its passes", self.name));
         self.abandoned.cancel();
+    }
+
+    /// Tells it to stop, as SIGTERM does, and waits until its passes and purchases have ended.
+    pub async fn stop(&self) {
+        let purchases = self.context().purchases.clone();
+        self.stop.cancel();
+        self.stopped.cancelled().await;
+        purchases.close();
+        purchases.wait().await;
+        self.dead.cancel();
     }
 
     /// Returns when it works on nothing any more.

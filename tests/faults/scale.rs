@@ -1,6 +1,5 @@
 //! Many objects: what each costs at rest, amid a flood, and in trouble. Counted in the cloud and the API server, never in the operator.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{Ready, condition, domain, ids, pai_base64};
+use crate::person::{Ready, condition, domain, ids};
 use crate::process::{Options, Process};
 use crate::run::{rest, run};
 use crate::scenario::spoil;
@@ -48,7 +47,7 @@ pub fn calls(world: &World, action: &str) -> Vec<(Value, String)> {
 }
 
 /// How many machines each call of `DescribeInstances` asked for by id.
-fn batches(world: &World) -> Vec<usize> {
+pub fn batches(world: &World) -> Vec<usize> {
     let sizes = calls(world, "DescribeInstances").into_iter();
     sizes.filter_map(|(parameters, _)| Some(parameters.get("InstanceIds")?.as_array()?.len())).collect()
 }
@@ -252,25 +251,6 @@ fn an_outage_is_told_once_and_its_end_once() {
 }
 
 #[test]
-fn a_secret_that_goes_and_comes_back_is_seen_within_a_minute_by_all() {
-    run(1, |world| async move {
-        start(&world);
-        settle(&world, 30).await;
-        world.delete_core("secrets", crate::person::SECRET);
-        sleep(SWEEP + Duration::from_secs(30)).await;
-        assert!((0..30).all(|nth| ready(&world, &name(nth)).reason == "CredentialsNotFound"));
-        world.write_secret(crate::person::SECRET_ID);
-        sleep(Duration::from_secs(70)).await;
-        assert!((0..30).all(|nth| ready(&world, &name(nth)).reason == "Available"));
-        // Rotated to another key of the account: each status learns under which it was seen.
-        world.write_secret(crate::person::OTHER_ID);
-        sleep(SWEEP + Duration::from_secs(30)).await;
-        let seen_under = |nth: usize| world.get(&name(nth)).unwrap()["status"]["instances"][0]["secretId"].clone();
-        assert!((0..30).all(|nth| seen_under(nth) == crate::person::OTHER_ID));
-    });
-}
-
-#[test]
 fn a_flood_of_creates_asks_once_for_each_and_is_never_refused() {
     run(1, |world| async move {
         let operator = start(&world);
@@ -331,36 +311,6 @@ fn nothing_is_remembered_of_one_that_goes_at_once() {
     });
 }
 
-/// Two Secrets with one id, one of them with a wrong key: whoever holds that one learns nothing through the other, neither of a new
-/// object nor of one whose machine is known.
-#[test]
-fn a_wrong_key_learns_nothing_through_a_right_one() {
-    run(1, |world| async move {
-        let data = json!({"secretId": pai_base64(crate::person::SECRET_ID), "secretKey": pai_base64("guessed")});
-        world.put_core("secrets", "guess", &json!({"data": data}));
-        start(&world);
-        settle(&world, 20).await;
-        for nth in 0..20 {
-            world.apply(&name(20 + nth), &json!({}));
-            world.apply(&format!("thief-{nth}"), &json!({"credentialsRef": {"name": "guess"}}));
-        }
-        for nth in 0..10 {
-            assert!(world.patch(&name(nth), json!({"spec": {"credentialsRef": {"name": "guess"}}})));
-        }
-        sleep(Duration::from_mins(30)).await;
-        // Both ask at one moment, and what is asked at one moment is asked together.
-        for nth in 0..20 {
-            world.annotate(&name(nth), "reconcile-requested-at", &"now".into());
-        }
-        sleep(Duration::from_secs(2)).await;
-        let reasons = |names: Vec<String>| names.iter().map(|name| ready(&world, name).reason).collect::<BTreeSet<_>>();
-        let only = |reason: &str| BTreeSet::from([reason.to_owned()]);
-        assert_eq!(reasons((0..20).map(|nth| format!("thief-{nth}")).collect()), only("CredentialsInvalid"));
-        assert_eq!(reasons((0..10).map(name).collect()), only("CredentialsInvalid"));
-        assert_eq!(reasons((10..40).map(name).collect()), only("Available"), "and the right one works");
-    });
-}
-
 /// A look is kept for a create that waits, and for nobody else.
 #[test]
 fn who_asks_for_a_fresh_look_gets_one() {
@@ -375,5 +325,45 @@ fn who_asks_for_a_fresh_look_gets_one() {
         world.annotate("web", "reconcile-requested-at", &"now".into());
         sleep(Duration::from_secs(5)).await;
         assert_eq!(ids(&world.get("web").unwrap()).len(), 1);
+    });
+}
+
+/// A machine that starts, reboots or is made is looked at every three seconds together with all others like it, and its object gets no
+/// pass for that.
+#[test]
+fn machines_on_their_way_are_looked_at_together_every_few_seconds() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 30).await;
+        for nth in 0..30 {
+            change(&world, &id_of(&world, &name(nth)), "STARTING");
+        }
+        sleep(SWEEP + Duration::from_secs(30)).await;
+        assert_eq!(ready(&world, &name(7)).reason, "Provisioning");
+        let (asked, reads) = (batches(&world).len(), traffic(&world).0);
+        sleep(Duration::from_mins(1)).await;
+        let looks = batches(&world).split_off(asked);
+        assert!((18..=22).contains(&looks.len()), "one every three seconds: {looks:?}");
+        assert!(looks.iter().all(|look| *look == 30), "all at once: {looks:?}");
+        assert!(traffic(&world).0 - reads <= 5 * 30, "a pass every fifteen seconds at most");
+        change(&world, &id_of(&world, &name(7)), "RUNNING");
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!(ready(&world, &name(7)).reason, "Available");
+    });
+}
+
+#[test]
+fn what_many_ask_at_one_moment_is_asked_together() {
+    run(1, |world| async move {
+        start(&world);
+        settle(&world, 16).await;
+        let asked = batches(&world).len();
+        for nth in 0..16 {
+            world.annotate(&name(nth), "reconcile-requested-at", &"now".into());
+        }
+        sleep(Duration::from_secs(1)).await;
+        let looks = batches(&world).split_off(asked);
+        assert_eq!(looks.iter().sum::<usize>(), 16, "each is looked at: {looks:?}");
+        assert!(looks.len() <= 2, "in one call, or in two: {looks:?}");
     });
 }

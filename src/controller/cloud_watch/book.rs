@@ -218,6 +218,13 @@ impl Book {
         batches
     }
 
+    /// One object of these references.
+    pub fn one_of(&self, references: &[Arc<Reference>]) -> Batch {
+        let members = references.iter().filter_map(|reference| self.references.get(reference));
+        let one = members.flat_map(|members| members.settled.iter().chain(&members.fresh)).next();
+        self.batch_of(one.map(slice::from_ref).unwrap_or_default())
+    }
+
     /// The objects of a batch that are followed still.
     pub fn batch_of(&self, keys: &[Key]) -> Batch {
         let mut batch = Batch::default();
@@ -314,11 +321,11 @@ impl Book {
     }
 
     /// What makes an account useless at present, once its objects were told: their passes need not find that out one by one, each for as
-    /// long as a call may take. The sweep goes on asking, and wakes them when it is over.
+    /// long as a call may take. The sweep goes on asking, and once a minute somebody else where a person must act; both wake them when it
+    /// is over.
     pub fn outage(&self, key: &Key, account: &AccountKey) -> Option<Problem> {
         let trouble = self.troubles.get(&self.objects.get(key)?.reference)?;
-        let is_known = trouble.told && trouble.under.as_ref() == Some(account);
-        (is_known && !trouble.problem.reason.needs_a_person()).then(|| trouble.problem.clone())
+        (trouble.told && trouble.under.as_ref() == Some(account)).then(|| trouble.problem.clone())
     }
 
     /// Notes the trouble of the reference of an object whose pass found that there is no account.

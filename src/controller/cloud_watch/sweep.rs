@@ -1,6 +1,7 @@
 //! Sweeps: asks about all followed machines and wakes the objects to which the answer is news. Accounts do not wait for each other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +41,14 @@ const LONGEST_ROUND: Duration = Duration::from_mins(1);
 /// Secrets that are read at a time. Source: our choice.
 const READS: usize = 8;
 
-/// Accounts with the references that lead to them.
-type Groups = BTreeMap<AccountKey, (Account, Vec<Arc<Reference>>)>;
+/// Where references lead.
+#[derive(Default)]
+struct Groups {
+    /// Accounts with the references that lead to them.
+    by_account: BTreeMap<AccountKey, (Account, Vec<Arc<Reference>>)>,
+    /// How many are left out, since the API server does not say what their Secret holds.
+    unread: usize,
+}
 
 /// Sweeps for ever: fresh machines every few seconds, settled ones at the sweep interval.
 pub async fn run(context: &Arc<Context>) {
@@ -52,17 +59,22 @@ pub async fn run(context: &Arc<Context>) {
 async fn settled(context: &Arc<Context>) {
     loop {
         let begun = Instant::now();
-        sweep(context).await;
-        debug!(seconds = begun.elapsed().as_secs_f64(), "swept");
-        context.metrics.swept(context.clock.now());
+        let is_whole = sweep(context).await;
+        debug!(seconds = begun.elapsed().as_secs_f64(), is_whole, "swept");
+        if is_whole {
+            context.metrics.swept(context.clock.now());
+        }
         // The last good ones are kept for deletions; where no object is left nobody needs them.
         context.credentials.keep_only(&context.objects.namespaces());
-        sleep_until(begun + context.clock.jittered(context.sweep_interval)).await;
+        let pause = if is_whole { context.sweep_interval } else { AGAIN.min(context.sweep_interval) };
+        sleep_until(begun + context.clock.jittered(pause)).await;
         context.cloud_watch.book().begin_sweep();
     }
 }
 
-async fn sweep(context: &Arc<Context>) {
+/// Says whether all Secrets could be read: what one leads to that the API server did not give is not looked at.
+async fn sweep(context: &Arc<Context>) -> bool {
+    let mut is_whole = true;
     let mut changes = context.cloud_watch.changed.subscribe();
     let mut begun = BTreeSet::new();
     let mut accounts = JoinSet::new();
@@ -70,7 +82,9 @@ async fn sweep(context: &Arc<Context>) {
         let listed = context.cloud_watch.book().listed;
         let mut new = context.cloud_watch.book().references(Pace::Settled);
         new.retain(|reference| begun.insert(Arc::clone(reference)));
-        for (account, references) in groups(context, new).await.into_values() {
+        let groups = groups(context, new).await;
+        is_whole &= groups.unread == 0;
+        for (account, references) in groups.by_account.into_values() {
             let (context, changes) = (Arc::clone(context), changes.clone());
             let longest = context.sweep_interval.max(LONGEST_ROUND);
             accounts.spawn(async move { timeout(longest, sweep_one(context, account, references, changes)).await });
@@ -87,6 +101,7 @@ async fn sweep(context: &Arc<Context>) {
             warn!(?account, "the sweep of an account did not come to its end");
         }
     }
+    is_whole
 }
 
 /// Asks about everything that is left of one account. Batches that fail are asked again until the sweep's time is over.
@@ -179,7 +194,7 @@ async fn fresh(context: &Arc<Context>) {
             busy.remove(&id);
         }
         let references = context.cloud_watch.book().references(Pace::Fresh);
-        for (key, (account, references)) in groups(context, references).await {
+        for (key, (account, references)) in groups(context, references).await.by_account {
             if busy.values().any(|other| *other == key) {
                 continue;
             }
@@ -204,12 +219,24 @@ async fn troubled(context: &Arc<Context>) {
     loop {
         sleep(context.clock.jittered(CREDENTIALS_AGAIN)).await;
         let references = context.cloud_watch.book().without_credentials();
-        for (account, (_, references)) in groups(context, references).await {
-            for reference in references {
-                let cured = context.cloud_watch.book().leads_to(&reference, &account);
+        let mut looks = JoinSet::new();
+        for (key, (account, mut references)) in groups(context, references).await.by_account {
+            for reference in &references {
+                let cured = context.cloud_watch.book().leads_to(reference, &key);
                 wake(context, &cured);
             }
+            references.retain(|reference| context.cloud_watch.book().are_stuck(slice::from_ref(reference)));
+            looks.spawn(timeout(LONGEST_ROUND, look_at_one(Arc::clone(context), account, references)));
         }
+        looks.join_all().await;
+    }
+}
+
+/// Asks about one object with credentials that the cloud refused: a permission that is given back changes no Secret.
+async fn look_at_one(context: Arc<Context>, account: Account, references: Vec<Arc<Reference>>) {
+    let batch = context.cloud_watch.book().one_of(&references);
+    if !batch.ids.is_empty() {
+        ask_all(&context, &account, &Arc::new(references), vec![batch]).await;
     }
 }
 
@@ -264,17 +291,17 @@ async fn groups(context: &Context, references: Vec<Arc<Reference>>) -> Groups {
         (reference, account)
     });
     let mut reads = stream::iter(reads).buffered(READS);
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     while let Some((reference, account)) = reads.next().await {
         match account {
             Some(Ok(account)) => {
-                groups.entry(account.key()).or_insert_with(|| (account, Vec::new())).1.push(reference);
+                groups.by_account.entry(account.key()).or_insert_with(|| (account, Vec::new())).1.push(reference);
             }
             Some(Err(problem)) => {
                 let told = context.cloud_watch.book().trouble(&reference, &problem, None, PATIENCE);
                 wake(context, &told);
             }
-            None => {}
+            None => groups.unread += 1,
         }
     }
     groups

@@ -208,6 +208,34 @@ async fn a_transport_that_never_answers_is_left() {
     assert!(matches!(result, Err(CallError::NoAnswer { .. })), "{result:?}");
 }
 
+/// A ninth would wait as long as the eight before it.
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_answered_few_reads_wait() {
+    let (client, script) = client([]);
+    let ask = || {
+        let (client, account) = (client.clone(), account(None));
+        tokio::spawn(
+            async move { client.describe_pai_instances(&account, &DescribePaiInstances::default(), now()).await },
+        )
+    };
+    let waiting: Vec<_> = (0..8).map(|_| ask()).collect();
+    tokio::time::sleep(Duration::from_millis(1900)).await;
+    script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
+    ask().await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(1900)).await;
+    script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
+    ask().await.unwrap().expect("one was answered less than two seconds ago");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let ninth = ask().await.unwrap();
+    assert!(matches!(ninth, Err(CallError::NotSent { .. })), "{ninth:?}");
+    assert!(client.urgent_turn(&account(None), Action::DescribePaiInstances).await.is_none());
+    assert_eq!(script.requests.lock().unwrap().len(), 10);
+    tokio::time::sleep(CALL_DEADLINE).await;
+    assert!(waiting.iter().all(tokio::task::JoinHandle::is_finished), "they gave up");
+    script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
+    ask().await.unwrap().expect("it is asked again");
+}
+
 #[tokio::test(start_paused = true)]
 async fn permits_and_terminations_do_not_wait_and_reads_do() {
     let empty = || Ok(envelope(&json!({"RequestId": "r-1"})));
