@@ -113,16 +113,19 @@ pub fn waits_for_a_change(hold: Option<&Hold>, seen: &Observed, now: Timestamp) 
 /// How old a lookup may be when the intent is written, from before its first request. Source: reliability step 6.
 pub const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// How soon a failed lookup is repeated. Source: our choice: a create waits for it, and it costs two reads.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How soon a lookup that failed for so many times in a row (counted from 1) is repeated: after 10 s, doubling up to 80 s. Source: our choice: a
+/// create waits for it, and in an outage thousands may.
+fn look_again(failures: u32) -> Duration {
+    Duration::from_secs(10 << failures.saturating_sub(1).min(3))
+}
 
 /// The last question before a create: does the cloud hold such a machine already?
 fn looked_up(seen: &Observed, now: Timestamp) -> Step {
     let found = match &seen.lookup {
         None => return Step::LookUp,
         Some(Err(problem)) => {
-            let next =
-                if problem.reason.needs_a_person() { Retry::of(problem.reason).look_again() } else { LOOK_AGAIN };
+            let by_itself = look_again(seen.recollection.failed_looks);
+            let next = if problem.reason.needs_a_person() { Retry::of(problem.reason).look_again() } else { by_itself };
             return Step::Report(Report::problem(problem, next));
         }
         Some(Ok(found)) if now >= found.begun_at + FRESH_FOR => return Step::LookUp,

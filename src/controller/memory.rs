@@ -44,6 +44,8 @@ pub struct Recollection {
     pub failures: u32,
     /// Failed passes in a row, for theirs.
     pub failed_passes: u32,
+    /// Failed looks for a machine in a row, for theirs.
+    pub failed_looks: u32,
     /// The question to the cloud that is not answered yet, or whose answer waits for its create.
     pub question: Option<Question>,
     /// Complete looks that found no trace of the open attempt.

@@ -150,6 +150,13 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
     };
     let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
     context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
+    let failed_in_a_row = match looked {
+        Looked::Later => return false,
+        Looked::Failed(_) => seen.recollection.failed_looks.saturating_add(1),
+        Looked::Found(_) => 0,
+    };
+    seen.recollection.failed_looks = failed_in_a_row;
+    context.memory.update(seen.uid(), |known| known.failed_looks = failed_in_a_row);
     match looked {
         Looked::Later => return false,
         Looked::Failed(problem) => {

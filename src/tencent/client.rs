@@ -154,9 +154,7 @@ impl Client {
     /// the read which is then made with [`Client::describe_instances`].
     pub async fn urgent_turn(&self, account: &Account, action: Action) -> Option<Turn> {
         let asked = Instant::now();
-        if !self.limits.takes_one_more(&account.credentials.secret_id, &account.region, action) {
-            return None;
-        }
+        self.limits.take_one_more(&account.credentials.secret_id, &account.region, action).ok()?;
         let turn = self.limits.take_urgent(&account.credentials.secret_id, &account.region, action).await;
         if turn == Some(Turn::Taken) {
             self.observer.waited(action, asked.elapsed());
@@ -165,12 +163,11 @@ impl Client {
     }
 
     /// Waits for the turn of a read up to [`READ_WAIT`]. It takes the token of that read, which is then made with
-    /// [`Client::describe_instances`]. Where the cloud has fallen silent and enough wait for it, there is no turn.
+    /// [`Client::describe_instances`]. Where the cloud has fallen silent and enough wait for it, it fails
+    /// as the call before it.
     pub async fn turn(&self, account: &Account, action: Action) -> Result<(), CallError> {
         let asked = Instant::now();
-        if !self.limits.takes_one_more(&account.credentials.secret_id, &account.region, action) {
-            return Err(CallError::NotSent { reason: "the calls before it are not answered".to_owned() });
-        }
+        self.limits.take_one_more(&account.credentials.secret_id, &account.region, action)?;
         let turn = self.limits.take(&account.credentials.secret_id, &account.region, action, READ_WAIT).await;
         turn.map_err(|retry_after| CallError::RateLimited { retry_after })?;
         self.observer.waited(action, asked.elapsed());
@@ -334,8 +331,9 @@ impl Client {
             }
             Err(_) => Err(CallError::NoAnswer { reason: "the transport did not keep its deadline".to_owned() }),
         };
-        if !matches!(result, Err(CallError::NotSent { .. } | CallError::NoAnswer { .. })) {
-            under_way.answered();
+        match &result {
+            Err(error @ (CallError::NotSent { .. } | CallError::NoAnswer { .. })) => under_way.failed(error),
+            _ => under_way.answered(),
         }
         let (request_id, code) = match &result {
             Ok(reply) => (reply.request_id.as_deref(), None),

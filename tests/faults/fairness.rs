@@ -108,6 +108,10 @@ fn new_objects_in_a_region_that_never_answers_delay_nobody_elsewhere() {
             let waiting = *operator.context().turns.idling().borrow();
             assert!(waiting <= 48, "few of them wait at a time: {waiting}");
         }
+        let before = traffic(&world).0;
+        sleep(Duration::from_mins(4)).await;
+        let reads = traffic(&world).0 - before;
+        assert!(reads <= 200 * 5, "in an outage each is read about once a minute: {reads}");
         world.state().faults.clear();
         at_rest(&world).await;
         assert!((0..200).map(far).all(|(name, _)| ids(&world.get(&name).unwrap()).len() == 1), "they come in the end");
@@ -123,6 +127,7 @@ fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
         }
         at_rest(&world).await;
         silence_beijing(&world);
+        let before = world.state().writes;
         for (name, _) in (0..200).map(far) {
             world.delete(&name);
         }
@@ -130,6 +135,8 @@ fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
             sleep(Duration::from_secs(7)).await;
             buys_at_once(&world, &name(nth)).await;
         }
+        let writes = world.state().writes - before - 4 * 20;
+        assert!(writes <= 3 * 200, "each tells of it once or twice: {writes}");
         world.state().faults.clear();
         at_rest(&world).await;
         assert!((0..200).map(far).all(|(name, _)| world.get(&name).is_none()), "they go in the end");

@@ -73,11 +73,11 @@ fn a_permission_that_is_given_back_is_seen_within_a_minute_by_all() {
         spoil_after(&world, "DescribeInstances", 0, 100_000, Effect::Error { code, message, commit: false });
         sleep(SWEEP + Duration::from_secs(30)).await;
         assert_eq!(reasons(&world, (0..30).map(name)), only("CredentialsInvalid"));
-        let (asked, writes) = (batches(&world).len(), world.state().writes);
+        let writes = world.state().writes;
+        // That a call gets no answer says nothing of the key.
+        world.state().faults.once(Place::Cloud("DescribeInstances"), Trouble::LoseRequest);
         sleep(Duration::from_mins(10)).await;
-        let looks = batches(&world).split_off(asked);
-        assert!((9..=40).contains(&looks.len()), "it is tried about every minute, by one for all: {looks:?}");
-        assert_eq!(world.state().writes, writes, "and told once");
+        assert_eq!(world.state().writes, writes, "it is told once");
         world.state().cloud.clear_faults();
         sleep(Duration::from_secs(70)).await;
         assert_eq!(reasons(&world, (0..30).map(name)), only("Available"));

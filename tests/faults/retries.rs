@@ -75,7 +75,7 @@ fn refused_creates_are_spread_out() {
     });
 }
 
-/// It is told to stop while a thousand are being bought: what it sent is written down, and nobody has to be searched for.
+/// It is told to stop while hundreds are being bought: what it sent is written down, and nobody has to be searched for.
 #[test]
 fn a_shutdown_amid_a_flood_leaves_nothing_open() {
     run(1, |world| async move {

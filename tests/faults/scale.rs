@@ -343,8 +343,9 @@ fn machines_on_their_way_are_looked_at_together_every_few_seconds() {
         let (asked, reads) = (batches(&world).len(), traffic(&world).0);
         sleep(Duration::from_mins(1)).await;
         let looks = batches(&world).split_off(asked);
-        assert!((18..=22).contains(&looks.len()), "one every three seconds: {looks:?}");
-        assert!(looks.iter().all(|look| *look == 30), "all at once: {looks:?}");
+        let of_all = looks.iter().filter(|look| **look == 30).count();
+        assert!((18..=22).contains(&of_all), "at all of them every three seconds: {looks:?}");
+        assert!(looks.len() <= 24, "and hardly at one alone: {looks:?}");
         assert!(traffic(&world).0 - reads <= 5 * 30, "a pass every fifteen seconds at most");
         change(&world, &id_of(&world, &name(7)), "RUNNING");
         sleep(Duration::from_secs(4)).await;

@@ -166,11 +166,11 @@ impl Book {
         }
     }
 
-    /// The references that have machines of a pace.
+    /// The references that have machines of a pace; settled ones that are left for the sweep under way.
     pub fn references(&self, pace: Pace) -> Vec<Arc<Reference>> {
         let has = |members: &Members| match pace {
             Pace::Fresh => !members.fresh.is_empty(),
-            Pace::Settled => !members.settled.is_empty(),
+            Pace::Settled => !members.left.is_empty(),
         };
         self.references.iter().filter(|(_, members)| has(members)).map(|(reference, _)| Arc::clone(reference)).collect()
     }
@@ -309,6 +309,11 @@ impl Book {
         let now = Instant::now();
         let fresh = || Trouble { since: now, problem: problem.clone(), under: None, told: false };
         let trouble = self.troubles.entry(Arc::clone(reference)).or_insert_with(fresh);
+        // A failure that passes says nothing of credentials that were refused.
+        let was_refused = trouble.told && trouble.problem.reason.needs_a_person() && trouble.under == under;
+        if was_refused && under.is_some() && !problem.reason.needs_a_person() {
+            return Vec::new();
+        }
         if trouble.problem.reason.needs_a_person() != problem.reason.needs_a_person() {
             trouble.told = false;
         }
@@ -321,11 +326,12 @@ impl Book {
     }
 
     /// What makes an account useless at present, once its objects were told: their passes need not find that out one by one, each for as
-    /// long as a call may take. The sweep goes on asking, and once a minute somebody else where a person must act; both wake them when it
-    /// is over.
+    /// long as a call may take. The sweep goes on asking, and wakes them when it is over. Where a person must act they ask all the same: it may
+    /// be one machine alone that the key may not see.
     pub fn outage(&self, key: &Key, account: &AccountKey) -> Option<Problem> {
         let trouble = self.troubles.get(&self.objects.get(key)?.reference)?;
-        (trouble.told && trouble.under.as_ref() == Some(account)).then(|| trouble.problem.clone())
+        let is_known = trouble.told && trouble.under.as_ref() == Some(account);
+        (is_known && !trouble.problem.reason.needs_a_person()).then(|| trouble.problem.clone())
     }
 
     /// Notes the trouble of the reference of an object whose pass found that there is no account.

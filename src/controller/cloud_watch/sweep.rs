@@ -21,7 +21,7 @@ use crate::controller::problem::Problem;
 use crate::controller::queue::{Key, Lane};
 use crate::tencent::{Account, AccountKey, Action};
 
-/// How soon a batch that failed is asked again. Source: our choice.
+/// How soon a batch that failed is asked again, or a Secret that the API server did not give. Source: our choice.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// The same while parts of a batch are asked to find out what spoils it: seven rounds for a page.
@@ -59,20 +59,22 @@ pub async fn run(context: &Arc<Context>) {
 async fn settled(context: &Arc<Context>) {
     loop {
         let begun = Instant::now();
-        let is_whole = sweep(context).await;
-        debug!(seconds = begun.elapsed().as_secs_f64(), is_whole, "swept");
-        if is_whole {
-            context.metrics.swept(context.clock.now());
+        let next = begun + context.clock.jittered(context.sweep_interval);
+        let mut is_whole = sweep(context).await;
+        while !is_whole && Instant::now() + AGAIN < next {
+            sleep(AGAIN).await;
+            is_whole = sweep(context).await;
         }
+        debug!(seconds = begun.elapsed().as_secs_f64(), is_whole, "swept");
+        context.metrics.swept(context.clock.now());
         // The last good ones are kept for deletions; where no object is left nobody needs them.
         context.credentials.keep_only(&context.objects.namespaces());
-        let pause = if is_whole { context.sweep_interval } else { AGAIN.min(context.sweep_interval) };
-        sleep_until(begun + context.clock.jittered(pause)).await;
+        sleep_until(next).await;
         context.cloud_watch.book().begin_sweep();
     }
 }
 
-/// Says whether all Secrets could be read: what one leads to that the API server did not give is not looked at.
+/// Asks about what is left. Says whether all Secrets could be read: what one leads to that the API server did not give is still left.
 async fn sweep(context: &Arc<Context>) -> bool {
     let mut is_whole = true;
     let mut changes = context.cloud_watch.changed.subscribe();
@@ -217,7 +219,7 @@ async fn round(context: Arc<Context>, account: Account, references: Vec<Arc<Refe
 /// Looks once a minute whether credentials that were of no use are good again.
 async fn troubled(context: &Arc<Context>) {
     loop {
-        sleep(context.clock.jittered(CREDENTIALS_AGAIN)).await;
+        let next = Instant::now() + context.clock.jittered(CREDENTIALS_AGAIN);
         let references = context.cloud_watch.book().without_credentials();
         let mut looks = JoinSet::new();
         for (key, (account, mut references)) in groups(context, references).await.by_account {
@@ -228,7 +230,12 @@ async fn troubled(context: &Arc<Context>) {
             references.retain(|reference| context.cloud_watch.book().are_stuck(slice::from_ref(reference)));
             looks.spawn(timeout(LONGEST_ROUND, look_at_one(Arc::clone(context), account, references)));
         }
-        looks.join_all().await;
+        while let Some(ended) = looks.join_next().await {
+            if !matches!(ended, Ok(Ok(()))) {
+                warn!(?ended, "a look with refused credentials did not come to its end");
+            }
+        }
+        sleep_until(next).await;
     }
 }
 
