@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::memory::{Hold, Ownership};
 use super::name::instance_name;
 use super::observe::Observed;
-use super::problem::{Problem, Retry};
+use super::problem::{Problem, Retry, doubled};
 use super::proof::{Match, judge};
 use super::resolve::{self, Verb};
 use super::step::{Readiness, Report, SLOW, Standing, Step};
@@ -113,18 +113,16 @@ pub fn waits_for_a_change(hold: Option<&Hold>, seen: &Observed, now: Timestamp) 
 /// How old a lookup may be when the intent is written, from before its first request. Source: reliability step 6.
 pub const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// How soon a lookup that failed for so many times in a row (counted from 1) is repeated: after 10 s, doubling up to 80 s. Source: our choice: a
-/// create waits for it, and in an outage thousands may.
-fn look_again(failures: u32) -> Duration {
-    Duration::from_secs(10 << failures.saturating_sub(1).min(3))
-}
+/// How soon a lookup that failed is repeated, at first and at most, in seconds. Source: our choice: a create waits for it, and in an outage
+/// thousands may.
+const LOOK_AGAIN: (u64, u64) = (10, 80);
 
 /// The last question before a create: does the cloud hold such a machine already?
 fn looked_up(seen: &Observed, now: Timestamp) -> Step {
     let found = match &seen.lookup {
         None => return Step::LookUp,
         Some(Err(problem)) => {
-            let by_itself = look_again(seen.recollection.failed_looks);
+            let by_itself = doubled(LOOK_AGAIN.0, LOOK_AGAIN.1, seen.recollection.failed_looks);
             let next = if problem.reason.needs_a_person() { Retry::of(problem.reason).look_again() } else { by_itself };
             return Step::Report(Report::problem(problem, next));
         }

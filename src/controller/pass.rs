@@ -148,15 +148,16 @@ async fn look(context: &Arc<Context>, seen: &mut Observed, key: &Key) -> bool {
     } else {
         Looked::Later
     };
-    let keeps = matches!(looked, Looked::Later) || (buys && matches!(looked, Looked::Found(_)));
-    context.memory.update(seen.uid(), |known| known.question = keeps.then_some(question));
-    let failed_in_a_row = match looked {
-        Looked::Later => return false,
-        Looked::Failed(_) => seen.recollection.failed_looks.saturating_add(1),
-        Looked::Found(_) => 0,
+    let failed_before = seen.recollection.failed_looks;
+    let (keeps, failed_looks) = match looked {
+        Looked::Later => (true, failed_before),
+        Looked::Failed(_) => (false, failed_before.saturating_add(1)),
+        Looked::Found(_) => (buys, 0),
     };
-    seen.recollection.failed_looks = failed_in_a_row;
-    context.memory.update(seen.uid(), |known| known.failed_looks = failed_in_a_row);
+    seen.recollection.failed_looks = failed_looks;
+    context.memory.update(seen.uid(), |known| {
+        (known.question, known.failed_looks) = (keeps.then_some(question), failed_looks);
+    });
     match looked {
         Looked::Later => return false,
         Looked::Failed(problem) => {

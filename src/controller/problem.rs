@@ -46,11 +46,9 @@ impl Retry {
 
     /// How long a refused create waits while nothing about it changes, after this many failures in a row (counted from 1).
     pub fn create_delay(self, failures: u32) -> Duration {
-        let doubled =
-            |first: u64, most: u64| Duration::from_secs((first << failures.saturating_sub(1).min(16)).min(most));
         match self {
-            Self::Soon => doubled(1, 300),
-            Self::Minutes => doubled(60, 600),
+            Self::Soon => doubled(1, 300, failures),
+            Self::Minutes => doubled(60, 600, failures),
             Self::WhenMended => Duration::from_mins(5),
             Self::WhenEdited => Duration::from_hours(1),
         }
@@ -64,6 +62,11 @@ impl Retry {
             Self::WhenEdited => Duration::from_hours(1),
         }
     }
+}
+
+/// The wait after so many failures in a row (counted from 1), in whole seconds: the first one, doubled by each further failure up to the most.
+pub fn doubled(first: u64, most: u64, failures: u32) -> Duration {
+    Duration::from_secs((first << failures.saturating_sub(1).min(16)).min(most))
 }
 
 impl Problem {

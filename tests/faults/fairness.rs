@@ -1,5 +1,6 @@
 //! What one account, or one object, may take from the others: passes, calls and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use tencentcloud_simulator::Account;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{condition, ids, pai_base64};
+use crate::person::{SECRET_KEY, condition, ids};
 use crate::run::run;
 use crate::scale::{SWEEP, at_rest, calls, id_of, name, ready, settle, start, traffic};
 use crate::world::World;
@@ -15,9 +16,8 @@ use crate::world::World;
 /// Another account, and a Secret of its name with its key.
 fn neighbour(world: &World, name: &str) {
     let id = format!("AKID{name}");
-    world.state().cloud.add_account(Account::new(&id, "planted-secret-key").owner(name));
-    let data = json!({"secretId": pai_base64(&id), "secretKey": pai_base64("planted-secret-key")});
-    world.put_core("secrets", name, &json!({"data": data}));
+    world.state().cloud.add_account(Account::new(&id, SECRET_KEY).owner(name));
+    world.put_key(name, &id, SECRET_KEY);
 }
 
 fn of(account: &str) -> Value {
@@ -86,6 +86,15 @@ fn far(nth: usize) -> (String, Value) {
     (format!("far-{nth}"), json!({"region": "ap-beijing"}))
 }
 
+/// Two hundred objects in Beijing are at rest when it falls silent.
+async fn silence_beijing_at_rest(world: &Arc<World>) {
+    for (name, spec) in (0..200).map(far) {
+        world.apply(&name, &spec);
+    }
+    at_rest(world).await;
+    silence_beijing(world);
+}
+
 /// Applies a new object elsewhere and sees that it is bought at once.
 async fn buys_at_once(world: &World, name: &str) {
     world.apply(name, &json!({}));
@@ -122,11 +131,7 @@ fn new_objects_in_a_region_that_never_answers_delay_nobody_elsewhere() {
 fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
     run(1, |world| async move {
         start(&world);
-        for (name, spec) in (0..200).map(far) {
-            world.apply(&name, &spec);
-        }
-        at_rest(&world).await;
-        silence_beijing(&world);
+        silence_beijing_at_rest(&world).await;
         let before = world.state().writes;
         for (name, _) in (0..200).map(far) {
             world.delete(&name);
@@ -148,11 +153,7 @@ fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
 fn a_region_that_never_answers_delays_nobody_elsewhere() {
     run(1, |world| async move {
         start(&world);
-        for (name, spec) in (0..200).map(far) {
-            world.apply(&name, &spec);
-        }
-        at_rest(&world).await;
-        silence_beijing(&world);
+        silence_beijing_at_rest(&world).await;
         for nth in 0..40 {
             sleep(Duration::from_secs(20)).await;
             buys_at_once(&world, &name(nth)).await;

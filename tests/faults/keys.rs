@@ -5,21 +5,15 @@ use std::time::Duration;
 
 use kube_apiserver_model::Verb;
 use serde_json::json;
-use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
-use crate::person::{SECRET_ID, SECRET_KEY, pai_base64};
+use crate::person::{SECRET_ID, SECRET_KEY};
+use crate::rows::code;
 use crate::run::run;
 use crate::scale::{SWEEP, at_rest, batches, change, id_of, name, ready, settle, start};
 use crate::scenario::spoil_after;
 use crate::world::World;
-
-/// A Secret of that name with this key under the id of all others.
-fn put_secret(world: &World, name: &str, key: &str) {
-    let data = json!({"secretId": pai_base64(SECRET_ID), "secretKey": pai_base64(key)});
-    world.put_core("secrets", name, &json!({"data": data}));
-}
 
 fn reasons(world: &World, names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     names.into_iter().map(|name| ready(world, &name).reason).collect()
@@ -69,8 +63,7 @@ fn a_permission_that_is_given_back_is_seen_within_a_minute_by_all() {
     run(1, |world| async move {
         start(&world);
         settle(&world, 30).await;
-        let (code, message) = ("UnauthorizedOperation".to_owned(), "no permission".to_owned());
-        spoil_after(&world, "DescribeInstances", 0, 100_000, Effect::Error { code, message, commit: false });
+        spoil_after(&world, "DescribeInstances", 0, 100_000, code("UnauthorizedOperation", false));
         sleep(SWEEP + Duration::from_secs(30)).await;
         assert_eq!(reasons(&world, (0..30).map(name)), only("CredentialsInvalid"));
         let writes = world.state().writes;
@@ -87,7 +80,7 @@ fn a_permission_that_is_given_back_is_seen_within_a_minute_by_all() {
 #[test]
 fn objects_of_two_secrets_with_one_key_are_looked_at_together() {
     run(1, |world| async move {
-        put_secret(&world, "same", SECRET_KEY);
+        world.put_key("same", SECRET_ID, SECRET_KEY);
         start(&world);
         settle(&world, 40).await;
         for nth in 40..80 {
@@ -107,7 +100,7 @@ fn objects_of_two_secrets_with_one_key_are_looked_at_together() {
 #[test]
 fn a_wrong_key_learns_nothing_through_a_right_one() {
     run(1, |world| async move {
-        put_secret(&world, "guess", "guessed");
+        world.put_key("guess", SECRET_ID, "guessed");
         start(&world);
         settle(&world, 20).await;
         for nth in 0..20 {

@@ -53,9 +53,13 @@ impl World {
     }
 
     pub fn write_secret_with(&self, id: &str, key: &str) {
-        let encode = |text: &str| pai_base64(text);
-        let data = json!({"secretId": encode(id), "secretKey": encode(key)});
-        self.put_core("secrets", SECRET, &json!({"data": data}));
+        self.put_key(SECRET, id, key);
+    }
+
+    /// Makes or replaces a Secret with a key for the cloud.
+    pub fn put_key(&self, name: &str, id: &str, key: &str) {
+        let data = json!({"secretId": pai_base64(id), "secretKey": pai_base64(key)});
+        self.put_core("secrets", name, &json!({"data": data}));
     }
 
     /// Lets the stranger's key be known to the cloud.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use kube_apiserver_model::Verb;
 use serde_json::{Value, json};
-use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
 use crate::person::{attempt_state, ids};
+use crate::rows::code;
 use crate::run::run;
 use crate::scale::{at_rest, calls, name, start, traffic};
 use crate::scenario::spoil_after;
@@ -55,18 +55,16 @@ fn refused_creates_are_spread_out() {
     run(1, |world| async move {
         start(&world);
         sleep(Duration::from_secs(5)).await;
-        let (code, message) = ("ResourceInsufficient".to_owned(), "sold out".to_owned());
-        spoil_after(&world, "CreatePaiInstance", 0, 100_000, Effect::Error { code, message, commit: false });
-        let sent = || {
-            let state = world.state();
-            let creates = state.cloud.calls(0).filter(|call| call.action == "CreatePaiInstance");
-            creates.map(|call| call.time).collect::<Vec<_>>()
-        };
+        spoil_after(&world, "CreatePaiInstance", 0, 100_000, code("ResourceInsufficient", false));
         for nth in 0..40 {
             world.apply(&name(nth), &json!({}));
         }
         sleep(Duration::from_secs(90)).await;
-        let sent = sent();
+        let sent: Vec<_> = {
+            let state = world.state();
+            let creates = state.cloud.calls(0).filter(|call| call.action == "CreatePaiInstance");
+            creates.map(|call| call.time).collect()
+        };
         assert_eq!(sent.len(), 80, "each was tried twice");
         let span = |of: &[jiff::Timestamp]| of[of.len() - 1].duration_since(of[0]).as_secs_f64();
         let (first, second) = (span(&sent[..40]), span(&sent[40..]));

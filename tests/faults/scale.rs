@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use pai_operator::controller::memory::Recollection;
 use serde_json::{Value, json};
-use tencentcloud_simulator::Effect;
 use tokio::time::sleep;
 
 use crate::faults::{Place, Rule, Trouble};
 use crate::person::{Ready, condition, domain, ids};
 use crate::process::{Options, Process};
+use crate::rows::code;
 use crate::run::{rest, run};
 use crate::scenario::spoil;
 use crate::world::World;
@@ -215,9 +215,7 @@ fn a_refused_batch_is_asked_again_and_blinds_nobody() {
             change(&world, &id_of(&world, &name(nth)), "STOPPED");
         }
         let before = batches(&world).len();
-        let refused =
-            Effect::Error { code: "InternalServerError".to_owned(), message: "sorry".to_owned(), commit: false };
-        spoil(&world, "DescribeInstances", refused);
+        spoil(&world, "DescribeInstances", code("InternalServerError", false));
         let writes = world.state().writes;
         sleep(SWEEP + Duration::from_secs(30)).await;
         assert!(batches(&world).split_off(before).len() >= 4, "three batches, one of them twice");

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use futures::stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -98,12 +99,17 @@ async fn sweep(context: &Arc<Context>) -> bool {
             break;
         }
     }
-    while let Some(account) = accounts.join_next().await {
-        if !matches!(account, Ok(Ok(()))) {
-            warn!(?account, "the sweep of an account did not come to its end");
+    all_ended(accounts, "the sweep of an account").await;
+    is_whole
+}
+
+/// Waits for work that may take only so long. What took longer, or panicked, is told.
+async fn all_ended(mut work: JoinSet<Result<(), Elapsed>>, what: &str) {
+    while let Some(ended) = work.join_next().await {
+        if !matches!(ended, Ok(Ok(()))) {
+            warn!(?ended, "{what} did not come to its end");
         }
     }
-    is_whole
 }
 
 /// Asks about everything that is left of one account. Batches that fail are asked again until the sweep's time is over.
@@ -230,11 +236,7 @@ async fn troubled(context: &Arc<Context>) {
             references.retain(|reference| context.cloud_watch.book().are_stuck(slice::from_ref(reference)));
             looks.spawn(timeout(LONGEST_ROUND, look_at_one(Arc::clone(context), account, references)));
         }
-        while let Some(ended) = looks.join_next().await {
-            if !matches!(ended, Ok(Ok(()))) {
-                warn!(?ended, "a look with refused credentials did not come to its end");
-            }
-        }
+        all_ended(looks, "a look with refused credentials").await;
         sleep_until(next).await;
     }
 }

@@ -111,8 +111,9 @@ impl RateLimits {
         UnderWay { limits: Arc::clone(self), secret_id: secret_id.clone(), region: region.clone(), action, number }
     }
 
-    /// Whether one more call may wait for its answer: always, unless some have waited for a while and none was answered
-    /// meanwhile. Then one is let through every two seconds, and the others fail as the last one did, with the same words, so that a status that tells of it is not written again and again.
+    /// Whether one more call may wait for its answer: always, unless some have waited for a while and none was answered meanwhile. Then one
+    /// is let through every two seconds, and the others fail as the last one did, with the same words, so that a status that tells of it is
+    /// not written again and again.
     pub fn take_one_more(&self, secret_id: &SecretId, region: &Region, action: Action) -> Result<(), CallError> {
         let now = Instant::now();
         self.with(secret_id, region, action, now, |bucket| bucket.pulse.take_one_more(now))
