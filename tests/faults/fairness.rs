@@ -152,11 +152,13 @@ fn deletions_in_a_region_that_never_answers_delay_nobody_elsewhere() {
 #[test]
 fn a_region_that_never_answers_delays_nobody_elsewhere() {
     run(1, |world| async move {
-        start(&world);
+        let operator = start(&world);
         silence_beijing_at_rest(&world).await;
         for nth in 0..40 {
             sleep(Duration::from_secs(20)).await;
             buys_at_once(&world, &name(nth)).await;
+            let waiting = *operator.context().turns.idling().borrow();
+            assert_eq!(waiting, 0, "nobody waits there: those who were told ask nothing, {nth}");
         }
         let synced = |nth: usize| {
             let object = world.get(&format!("far-{nth}")).unwrap();

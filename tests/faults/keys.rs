@@ -71,6 +71,12 @@ fn a_permission_that_is_given_back_is_seen_within_a_minute_by_all() {
         world.state().faults.once(Place::Cloud("DescribeInstances"), Trouble::LoseRequest);
         sleep(Duration::from_mins(10)).await;
         assert_eq!(world.state().writes, writes, "it is told once");
+        // Nor do a sweep and three of the looks that are made once a minute, at the first object for all.
+        let at = Place::CloudNaming(id_of(&world, &name(0)));
+        world.state().faults.add(Rule { at, skip: 0, times: 3, trouble: Trouble::NoConnection });
+        sleep(Duration::from_mins(10)).await;
+        let told = world.state().writes - writes;
+        assert!(told <= 4, "at most those are told who asked together with the first one: {told}");
         world.state().cloud.clear_faults();
         sleep(Duration::from_secs(70)).await;
         assert_eq!(reasons(&world, (0..30).map(name)), only("Available"));

@@ -223,15 +223,18 @@ async fn where_nothing_is_answered_few_reads_wait() {
     script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
     ask().await.unwrap().unwrap();
     tokio::time::sleep(Duration::from_millis(1900)).await;
-    script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
-    ask().await.unwrap().expect("one was answered less than two seconds ago");
+    // The first of two would be let through in any case, to find out.
+    for _ in 0..2 {
+        script.answers.lock().unwrap().push_back(Ok(envelope(&json!({}))));
+        ask().await.unwrap().expect("one was answered less than two seconds ago");
+    }
     tokio::time::sleep(Duration::from_secs(3)).await;
     let trial = ask();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let ninth = ask().await.unwrap();
     assert!(matches!(ninth, Err(CallError::NotSent { .. })), "{ninth:?}");
     assert!(client.urgent_turn(&account(None), Action::DescribePaiInstances).await.is_none());
-    assert_eq!(script.requests.lock().unwrap().len(), 11);
+    assert_eq!(script.requests.lock().unwrap().len(), 12);
     tokio::time::sleep(CALL_DEADLINE + 2 * GRACE).await;
     assert!(waiting.iter().all(tokio::task::JoinHandle::is_finished) && trial.is_finished(), "they gave up");
     let waiting: Vec<_> = (0..9).map(|_| ask()).collect();
